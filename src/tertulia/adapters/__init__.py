@@ -1,0 +1,1 @@
+"""One package per technology; the only place where drivers are imported."""

@@ -1,0 +1,1 @@
+"""What roles need from the world, as protocols named by intent."""

@@ -1,0 +1,54 @@
+"""The bus: takes events from the outbox to the handlers of a topic."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tertulia.domain.events import Event
+from tertulia.ports.store import DeadMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One message on its way to a handler. `id` stays the same when it is delivered again."""
+
+    id: str
+    topic: str
+    key: str
+    event: Event
+    attempts: int
+
+
+Handler = Callable[[Delivery], Awaitable[None]]
+
+
+class Retry(Exception):  # noqa: N818  a verdict of the handler, not a mishap
+    """Raised by a handler: deliver this again after `delay_s`, whatever its attempts."""
+
+    def __init__(self, delay_s: float) -> None:
+        super().__init__(f"again in {delay_s} s")
+        self.delay_s = delay_s
+
+
+class Bus(Protocol):
+    """At least once, in order per key, ended by a dead-letter list.
+
+    Publishing happens through a unit of work's outbox only. A message whose handler returns is
+    done; one whose handler raises, or whose process dies, is delivered again with exponential
+    backoff, and after the configured attempts it becomes a dead letter with the error's type as
+    its reason. The lease of a message is renewed while its handler runs; when it is lost the
+    handler is cancelled. Handlers are idempotent by means of the inbox.
+    """
+
+    async def subscribe(self, topic: str, handler: Handler, *, concurrency: int) -> None:
+        """Handle messages of `topic`, at most `concurrency` at once, until cancelled. On
+        cancellation unfinished messages are handed back at once."""
+        ...
+
+    async def dead(
+        self, *, topic: str | None = None, limit: int = 100
+    ) -> Sequence[DeadMessage]: ...
+
+    async def replay(self, message_ids: Sequence[str]) -> int:
+        """Make dead letters due again; returns how many there were."""
+        ...

@@ -1,0 +1,33 @@
+"""Leases: who works on what, for a limited time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A live holder of a place in a group."""
+
+    name: str
+    capacity: int
+    fence: int
+    """Grows with every claim in the group: the later holder has the larger number."""
+
+
+class Leases(Protocol):
+    """Groups of members whose places run out unless renewed (workers of a character, a leader)."""
+
+    async def claim(self, group: str, name: str, *, capacity: int, ttl_s: float) -> int | None:
+        """Take a place; the fence, or None while another claim of that name lives."""
+        ...
+
+    async def renew(self, group: str, name: str, fence: int, *, ttl_s: float) -> bool:
+        """False when the place was lost."""
+        ...
+
+    async def release(self, group: str, name: str, fence: int) -> None: ...
+
+    async def members(self, group: str) -> Sequence[Member]:
+        """The live members, by name."""
+        ...

@@ -1,0 +1,10 @@
+"""Rate limits."""
+
+from typing import Protocol
+
+
+class RateLimiter(Protocol):
+    async def hit(self, key: str, *, limit: int, per_s: int) -> float | None:
+        """Count one use of `key`. None when it is within `limit` per `per_s` seconds, else the
+        seconds after which to try again."""
+        ...
