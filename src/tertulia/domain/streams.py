@@ -55,4 +55,11 @@ class End:
     status: Status
 
 
-Part = Delta | Reset | End
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The model is busy: `ahead` requests go first. It holds no text and no position."""
+
+    ahead: int
+
+
+Part = Delta | Reset | End | Waiting

@@ -40,9 +40,18 @@ class Bus(Protocol):
     handler is cancelled. Handlers are idempotent by means of the inbox.
     """
 
-    async def subscribe(self, topic: str, handler: Handler, *, concurrency: int) -> None:
+    async def subscribe(
+        self,
+        topic: str,
+        handler: Handler,
+        *,
+        concurrency: int,
+        on_dead: Handler | None = None,
+    ) -> None:
         """Handle messages of `topic`, at most `concurrency` at once, until cancelled. On
-        cancellation unfinished messages are handed back at once."""
+        cancellation handlers are cancelled, may end their work in order, and messages that they
+        did not finish are handed back, which counts as no attempt. `on_dead` sees a message
+        before it becomes a dead letter, so that whoever waits for its effect can be told."""
         ...
 
     async def dead(

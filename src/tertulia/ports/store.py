@@ -10,7 +10,7 @@ from tertulia.domain.events import Event
 from tertulia.domain.feed import FeedPage
 from tertulia.domain.ids import ConversationId, MessageId, RequestId, UserId
 from tertulia.domain.messages import Author, ContextReport, Feedback, Labels, Message, Status, Usage
-from tertulia.kit.errors import Kind, TertuliaError
+from tertulia.kit.errors import Kind, TamperedError, TertuliaError
 
 T = TypeVar("T")
 
@@ -29,11 +29,18 @@ class StorageFullError(TertuliaError):
     kind = Kind.STORAGE_FULL
 
 
-class TamperedError(TertuliaError):
-    """A stored value does not fit its place or its key: it was altered or moved."""
+class MissingError(TertuliaError):
+    """There is no such conversation or message."""
 
-    code = "tampered"
-    kind = Kind.UNAVAILABLE
+    code = "not_found"
+    kind = Kind.NOT_FOUND
+
+
+class AlreadyExistsError(TertuliaError):
+    """Something with this id exists already."""
+
+    code = "already_exists"
+    kind = Kind.CONFLICT
 
 
 class Store(Protocol):
@@ -366,6 +373,18 @@ class DeadMessage:
     died_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicDepth:
+    """`waiting`: due now or later, `leased`: in somebody's hands, `dead`: given up.
+    `oldest_at`: when the oldest waiting one was made."""
+
+    topic: str
+    waiting: int
+    leased: int
+    dead: int
+    oldest_at: datetime | None
+
+
 Settlement = Literal["done", "retry", "dead"]
 
 
@@ -392,8 +411,15 @@ class Queue(Protocol):
         *,
         reason: str = "",
         delay: timedelta = timedelta(0),
+        counted: bool = True,
     ) -> bool:
-        """False when the lease is lost; then nothing changes. `delay` is that of a retry."""
+        """False when the lease is lost; then nothing changes. `delay` is that of a retry.
+        A retry that is not `counted` takes this delivery back out of `attempts`: the message was
+        handed back, not failed."""
+        ...
+
+    def depths(self) -> Sequence[TopicDepth]:
+        """How much each topic holds that is not done, by topic; for metrics and for schedules."""
         ...
 
     def release_all(self) -> int:
