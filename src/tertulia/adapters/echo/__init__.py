@@ -1,0 +1,1 @@
+"""The deterministic chat model, for tests, demos and measurements."""

@@ -1,0 +1,1 @@
+"""Ports held in this process's memory: what a process on its own needs, and fakes for tests."""

@@ -1,0 +1,204 @@
+"""One subscription: takes messages on a lease, runs the handler, settles."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
+from tertulia.adapters.outbox_bus.verdicts import STORE_TROUBLE, Judge, Verdict, back
+from tertulia.kit.clock import Clock
+from tertulia.kit.crash_points import crash_point
+from tertulia.kit.metrics import BUS_HANDLED, BUS_HANDLING_S, BUS_STORE_ERRORS, BUS_WAITED_S
+from tertulia.ports.signals import Signals, Subscription
+from tertulia.ports.store import QueuedMessage, Store, Tx
+
+# Due times are compared with the store's clock, which may read a little less than the loop's.
+DUE_MARGIN_S: Final = 0.01
+CLOSE_S: Final = 5.0  # handing back is one write; past that the next start voids the leases
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Held:
+    message: QueuedMessage
+    leased_until: float
+    task: asyncio.Task[None] | None = None
+
+
+class Consumer:
+    """Settles what is finished and takes what is due in one unit of work, so a message costs
+    two at most, shared with others under load. Runs until cancelled."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        signals: Signals,
+        clock: Clock,
+        settings: OutboxBusSettings,
+        topic: str,
+        concurrency: int,
+        judge: Judge,
+    ) -> None:
+        self._store = store
+        self._signals = signals
+        self._clock = clock
+        self._settings = settings
+        self._topic = topic
+        self._concurrency = concurrency
+        self._judge = judge
+        self._lease = timedelta(seconds=settings.lease_s)
+        self._held: dict[str, _Held] = {}
+        self._verdicts: list[Verdict] = []
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """See the port's `subscribe`."""
+        try:
+            async with (
+                self._signals.subscribe(f"outbox:{self._topic}") as due,
+                asyncio.TaskGroup() as upkeep,
+            ):
+                upkeep.create_task(self._listen(due))
+                upkeep.create_task(self._renew_for_ever())
+                # Handlers have a group of their own, so that their leases are renewed for as
+                # long as the last of them takes to end its work.
+                async with asyncio.TaskGroup() as handlers:
+                    self._wake.set()
+                    while True:
+                        await self._wake.wait()
+                        self._wake.clear()
+                        await self._turn_over(handlers)
+        finally:
+            await self._close()
+
+    async def _listen(self, due: Subscription) -> None:
+        while True:
+            await due.wait(self._settings.poll_s)
+            self._wake.set()
+
+    async def _turn_over(self, handlers: asyncio.TaskGroup) -> None:
+        free = self._concurrency - len(self._held)
+        if not self._verdicts and free <= 0:
+            return
+        exchange = asyncio.ensure_future(self._exchange())
+        try:
+            taken = await asyncio.shield(exchange)
+        except asyncio.CancelledError:
+            await exchange  # what it takes is handed back in `_close`
+            raise
+        for message in taken:
+            held = self._held[message.id]
+            held.task = handlers.create_task(self._handle(held))
+
+    async def _exchange(self) -> Sequence[QueuedMessage]:
+        """One unit of work: settle, then take. What it frees can be taken at once."""
+        verdicts, self._verdicts = self._verdicts, []
+        free = self._concurrency - len(self._held) + len(verdicts)
+        leased_until = self._clock.monotonic() + self._settings.lease_s
+
+        def work(tx: Tx) -> tuple[list[bool], Sequence[QueuedMessage]]:
+            settled = [_settle(tx, verdict) for verdict in verdicts]
+            return settled, tx.queue.take([self._topic], limit=free, lease=self._lease)
+
+        if verdicts:
+            crash_point("bus.before_settle")
+        try:
+            settled, taken = await self._store.write(work)
+        except STORE_TROUBLE as error:
+            self._verdicts[:0] = verdicts
+            self._store_failed(error)
+            return ()
+        self._note(verdicts, settled)
+        for message in taken:
+            self._held[message.id] = _Held(message, leased_until)
+        if taken:
+            crash_point("bus.after_take")
+        return taken
+
+    def _note(self, verdicts: Sequence[Verdict], settled: Sequence[bool]) -> None:
+        for verdict, ours in zip(verdicts, settled, strict=True):
+            self._held.pop(verdict.message.id, None)
+            BUS_HANDLED.labels(self._topic, verdict.outcome if ours else "lost").inc()
+            if verdict.settlement == "retry":
+                self._wake_in(verdict.delay_s + DUE_MARGIN_S)
+        if verdicts:
+            crash_point("bus.after_settle")
+
+    async def _handle(self, held: _Held) -> None:
+        waited = self._clock.now() - held.message.created_at
+        BUS_WAITED_S.labels(self._topic).observe(waited.total_seconds())
+        with BUS_HANDLING_S.labels(self._topic).time():
+            verdict = await self._judge.verdict(held.message)
+        held.task = None
+        self._verdicts.append(verdict)
+        self._wake.set()
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.lease_s / 3)
+            await self._renew()
+
+    async def _renew(self) -> None:
+        """Handlers whose lease is lost, or has run out unrenewed, are cancelled: somebody else
+        may have their message by now, and the fence refuses their settlement."""
+        running = [held for held in self._held.values() if held.task is not None]
+        if not running:
+            return
+        now = self._clock.monotonic()
+
+        def work(tx: Tx) -> list[bool]:
+            return [
+                tx.queue.extend(held.message.id, held.message.fence, lease=self._lease)
+                for held in running
+            ]
+
+        try:
+            renewed = await self._store.write(work)
+        except STORE_TROUBLE as error:
+            self._store_failed(error)
+            renewed = [held.leased_until > now for held in running]
+        else:
+            for held in running:
+                held.leased_until = now + self._settings.lease_s
+        for held, ours in zip(running, renewed, strict=True):
+            if not ours and held.task is not None:
+                log.warning("lease lost", message_id=held.message.id, topic=self._topic)
+                held.task.cancel()
+
+    async def _close(self) -> None:
+        """Settle what is finished; hand back what is not."""
+        finished = {verdict.message.id for verdict in self._verdicts}
+        unfinished = [back(h.message) for id_, h in self._held.items() if id_ not in finished]
+        verdicts = [*self._verdicts, *unfinished]
+        if not verdicts:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._store.write(lambda tx: [_settle(tx, v) for v in verdicts])
+        except (*STORE_TROUBLE, TimeoutError) as error:
+            self._store_failed(error)
+
+    def _store_failed(self, error: Exception) -> None:
+        BUS_STORE_ERRORS.labels(self._topic).inc()
+        log.warning("store in trouble", topic=self._topic, error=type(error).__name__)
+        self._wake_in(self._settings.backoff_s)
+
+    def _wake_in(self, delay_s: float) -> None:
+        asyncio.get_running_loop().call_later(delay_s, self._wake.set)
+
+
+def _settle(tx: Tx, verdict: Verdict) -> bool:
+    return tx.queue.settle(
+        verdict.message.id,
+        verdict.message.fence,
+        verdict.settlement,
+        reason=verdict.reason,
+        delay=verdict.delay,
+        counted=verdict.counted,
+    )

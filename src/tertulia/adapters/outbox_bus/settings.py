@@ -1,0 +1,31 @@
+"""How the embedded bus leases, retries and gives up."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tertulia.kit.settings import Settings
+
+
+class OutboxBusSettings(Settings):
+    """Times of the embedded bus."""
+
+    section: ClassVar[str] = "outbox_bus"
+
+    lease_s: float = Field(default=30.0, gt=0)
+    """How long a message belongs to whoever took it; renewed at a third of this."""
+
+    handling_max_s: float = Field(default=3600.0, gt=0)
+    """A handler that takes longer is taken for hung: cancelled, counted as a failed attempt."""
+
+    attempts: int = Field(default=6, ge=1)
+    """Failed attempts until a message becomes a dead letter."""
+
+    backoff_s: float = Field(default=0.5, gt=0)
+    """Pause after the first failed attempt; doubles with each one, give or take a quarter."""
+
+    backoff_max_s: float = Field(default=60.0, gt=0)
+    """The longest such pause."""
+
+    poll_s: float = Field(default=5.0, gt=0)
+    """How often to look without a signal: a safety net, nothing waits for it."""

@@ -1,0 +1,56 @@
+"""What is counted and timed, for `/metrics`. Labels hold names and codes, never ids or content."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+# From an embedded model's cached prefix to a slow endpoint.
+_TURN_S: Final = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+_STORE_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+BUS_HANDLED: Final = Counter(
+    "tertulia_bus_handled_total",
+    "Deliveries by how they ended: done, again (asked for), retry (failed), back, lost, dead.",
+    ["topic", "outcome"],
+)
+BUS_HANDLING_S: Final = Histogram(
+    "tertulia_bus_handling_seconds", "How long handlers took.", ["topic"], buckets=_TURN_S
+)
+BUS_WAITED_S: Final = Histogram(
+    "tertulia_bus_waited_seconds",
+    "From the commit of a message to the start of its handler.",
+    ["topic"],
+    buckets=_STORE_S,
+)
+BUS_STORE_ERRORS: Final = Counter(
+    "tertulia_bus_store_errors_total", "Times the bus could not reach its store.", ["topic"]
+)
+QUEUE_DEPTH: Final = Gauge(
+    "tertulia_queue_depth", "Messages that are not done, by state.", ["topic", "state"]
+)
+QUEUE_OLDEST_S: Final = Gauge(
+    "tertulia_queue_oldest_seconds", "Age of the oldest waiting message.", ["topic"]
+)
+PRUNED: Final = Counter("tertulia_pruned_rows_total", "Rows that outlived their use.", ["what"])
+TURN_S: Final = Histogram(
+    "tertulia_turn_seconds",
+    "From the request of a reply to its end.",
+    ["status"],
+    buckets=_TURN_S,
+)
+FIRST_TEXT_S: Final = Histogram(
+    "tertulia_first_text_seconds", "From the request of a reply to its first text.", buckets=_TURN_S
+)
+CHECKPOINT_S: Final = Histogram(
+    "tertulia_checkpoint_seconds", "How long shown text stayed unsaved.", buckets=_STORE_S
+)
+REPLY_TOKENS: Final = Counter(
+    "tertulia_reply_tokens_total", "Tokens read and written by models.", ["direction"]
+)
+REPLIES_RUNNING: Final = Gauge("tertulia_replies_running", "Replies that are being written.")
+RECENT_TURNS_BYTES: Final = Gauge(
+    "tertulia_recent_turns_bytes", "What recent turns take in this process."
+)
+RECENT_TURNS: Final = Counter(
+    "tertulia_recent_turns_total", "Look-ups of recent turns: hit or miss.", ["result"]
+)
