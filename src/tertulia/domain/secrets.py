@@ -5,7 +5,7 @@ import secrets
 from datetime import timedelta
 from typing import Final
 
-TOKEN_PREFIX: Final = "tt_"
+TOKEN_PREFIX: Final = "tt_"  # noqa: S105  a prefix, not a secret
 LINK_LIFETIME: Final = timedelta(hours=1)
 
 

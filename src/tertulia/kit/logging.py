@@ -76,7 +76,7 @@ def _exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
     info = event.pop("exc_info", None)
     if info is True:
         info = sys.exc_info()
-    error = info[1] if isinstance(info, tuple) else info
+    error: object = cast("tuple[object, ...]", info)[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):
         event["exception"] = "\n".join(_chain(error))
     return event
@@ -106,7 +106,7 @@ def _redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
 
 def _tame(root: logging.Logger, level: str) -> None:
     """Libraries speak when something is wrong; uvicorn's access log is not kept at all."""
-    root.setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+    root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]))
     logging.getLogger("tertulia").setLevel(level.upper())
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)

@@ -42,15 +42,15 @@ def from_toml(path: Path, known: Sequence[Key]) -> Layer:
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"{path} is not valid TOML: {error}"
+        msg = f"{path} is not valid TOML: {error}."
         raise SettingsError(msg) from error
     sections = {key.section for key in known if key.section}
     layer: dict[Key, Given] = {}
     for name, value in document.items():
         if name in sections and not isinstance(value, dict):
-            msg = f"{name} (from {path}) is a section: write it as [{name}]"
+            msg = f"{name} (from {path}) is a section; write it as [{name}]."
             raise SettingsError(msg)
-        fields = cast("dict[str, object]", value) if name in sections else {name: value}
+        fields = cast("dict[str, object]", value if name in sections else {name: value})
         section = name if name in sections else ""
         for field, raw in fields.items():
             key = Key(section, field)

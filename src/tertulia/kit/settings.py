@@ -15,6 +15,7 @@ from tertulia.kit.errors import Kind, TertuliaError
 PREFIX: Final = "TERTULIA_"
 DEFAULT: Final = "default"
 MASK: Final = "********"
+LISTED: Final = 20  # names in one sentence; more are not read
 
 
 class Settings(BaseModel):
@@ -134,25 +135,28 @@ def settle(sections: Sequence[type[Settings]], layers: Sequence[Layer]) -> Setti
         except ValidationError as error:
             problems += [_wrong(section, own, dict(e)) for e in error.errors(include_url=False)]
     if problems:
-        raise SettingsError("; ".join(problems))
+        raise SettingsError(" ".join(problems))
     return SettingsInForce(settled, {key: value.origin for key, value in given.items()})
 
 
 def unknown(name: str, origin: str, known: Sequence[str]) -> str:
     """The sentence about a setting that does not exist."""
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    bare = {other.removeprefix(PREFIX): other for other in known}
+    close = get_close_matches(name.removeprefix(PREFIX), bare, n=1, cutoff=0.6)
     if close:
-        return f"{name} ({origin}) is not a setting; did you mean {close[0]}?"
-    return f"{name} ({origin}) is not a setting; allowed are {', '.join(sorted(known))}"
+        return f"{name} ({origin}) is not a setting; did you mean {bare[close[0]]}?"
+    if len(known) > LISTED:
+        return f"{name} ({origin}) is not a setting; `tertulia config` lists those that there are."
+    return f"{name} ({origin}) is not a setting; allowed are {', '.join(sorted(known))}."
 
 
 def _wrong(section: type[Settings], own: Mapping[str, Given], error: Mapping[str, object]) -> str:
     where = cast("tuple[str | int, ...]", error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     if not where or where[0] not in own:
-        return f"section [{section.section}]: {message}"
+        return f"The settings of [{section.section}] do not fit: {message}."
     name = str(where[0])
-    return f"{Key(section.section, name)} (from {own[name].origin}): {message}"
+    return f"{Key(section.section, name)} (from {own[name].origin}) {message}."
 
 
 def _parsed(field: FieldInfo, given: Given) -> object:

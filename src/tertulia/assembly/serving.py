@@ -1,0 +1,69 @@
+"""Serving: one process, alone on its home, runs roles until it is told to stop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, cast
+
+import structlog
+
+from tertulia.assembly.home import HomeLock, lock_home, open_home
+from tertulia.assembly.lifecycle import run_roles
+from tertulia.assembly.process import wired
+from tertulia.assembly.roles import role
+from tertulia.assembly.wiring import Wiring, parameters
+from tertulia.kit.process_settings import ProcessSettings
+from tertulia.kit.settings import SettingsInForce
+from tertulia.ports.http import Http, Registrants
+from tertulia.ports.store import Store, Tx
+
+if TYPE_CHECKING:
+    from tertulia.adapters.http.server import HttpServer
+
+OnListening = Callable[[Store, str], Awaitable[None]]
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+async def serve(
+    names: Sequence[str], settings: SettingsInForce, on_listening: OnListening | None = None
+) -> None:
+    """Run the roles until SIGTERM or SIGINT; `on_listening` is told the store and the address
+    once requests are answered.
+
+    Nothing else serves this home meanwhile, so leases found at the start belong to the dead and
+    are void.
+    """
+    roles = [role(name) for name in names]
+    registrants = Registrants(sum(Http in parameters(each.run).values() for each in roles))
+    home = open_home(settings.of(ProcessSettings).home)
+    with lock_home(home) as lock:
+        async with wired(settings, {Registrants: registrants}) as wiring:
+            store = await wiring.port(Store)
+            released = await store.write(_release_all)
+            log.info("starting", roles=list(names), home=str(home.path), released=released)
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(_announce(wiring, lock, store, registrants, on_listening))
+                await run_roles(wiring, roles)
+                watch.cancel()
+    log.info("stopped")
+
+
+async def _announce(
+    wiring: Wiring,
+    lock: HomeLock,
+    store: Store,
+    registrants: int,
+    on_listening: OnListening | None,
+) -> None:
+    if not registrants:
+        return
+    server = cast("HttpServer", await wiring.port(Http))
+    url = await server.listening()
+    lock.announce(url)
+    log.info("listening", url=url)
+    if on_listening:
+        await on_listening(store, url)
+
+
+def _release_all(tx: Tx) -> int:
+    return tx.queue.release_all()

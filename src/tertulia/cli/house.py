@@ -1,0 +1,69 @@
+"""`tertulia roles`, `config` and `doctor`: what there is and how it is."""
+
+import typer
+
+from tertulia.cli.options import HomeOption, JsonOption, echo_json, echo_table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(roles)
+    app.command()(config)
+    app.command()(doctor)
+
+
+def roles(*, json: JsonOption = False) -> None:
+    """List the roles, each with the ports that it uses."""
+    from tertulia.assembly.roles import ROLES, ports_of, role
+
+    known = [role(name) for name in ROLES]
+    if json:
+        echo_json(
+            [{"name": r.name, "summary": r.summary, "ports": list(ports_of(r))} for r in known]
+        )
+        return
+    rows = [("ROLE", "PORTS", "DOES")]
+    rows += [(r.name, ", ".join(ports_of(r)), r.summary) for r in known]
+    echo_table(rows)
+
+
+def config(home: HomeOption = None, *, json: JsonOption = False) -> None:
+    """Show the settings in force, secrets masked, and where each came from."""
+    from tertulia.assembly.settings import load_settings
+
+    settings = list(load_settings({"home": home}))
+    if json:
+        echo_json(
+            [
+                {
+                    "setting": str(setting.key),
+                    "variable": setting.key.variable,
+                    "value": setting.value,
+                    "origin": setting.origin,
+                    "description": setting.description,
+                }
+                for setting in settings
+            ]
+        )
+        return
+    rows = [("SETTING", "VALUE", "FROM")]
+    rows += [(str(s.key), "" if s.value is None else str(s.value), s.origin) for s in settings]
+    echo_table(rows)
+
+
+def doctor(home: HomeOption = None, *, json: JsonOption = False) -> None:
+    """Check everything that is configured, and say how to mend what is wrong."""
+    from tertulia.cli.checks import examine
+
+    findings = examine(home)
+    if json:
+        echo_json(
+            [{"check": f.check, "ok": f.ok, "finding": f.finding, "mend": f.mend} for f in findings]
+        )
+    else:
+        for finding in findings:
+            typer.echo(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.check}: {finding.finding}")
+            if finding.mend:
+                typer.echo(f"       → {finding.mend}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,122 @@
+"""`tertulia up`, `run` and `link`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tertulia.cli.options import AddressOption, HomeOption, ModelOption, OpenOption
+from tertulia.domain.secrets import LINK_LIFETIME, new_secret, secret_digest
+from tertulia.kit.errors import TertuliaError
+from tertulia.kit.ids import new_id
+
+if TYPE_CHECKING:
+    from tertulia.ports.store import Store, Tx
+
+
+class NotServedError(TertuliaError):
+    """No server runs on this home."""
+
+    code = "not_served"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(up)
+    app.command()(run)
+    app.command()(link)
+
+
+def up(
+    home: HomeOption = None,
+    address: AddressOption = None,
+    model: ModelOption = None,
+    open_: OpenOption = None,
+) -> None:
+    """Serve everything in one process, and print a link to sign in with.
+
+    When the page is ready, one line on stdout begins with `Open http://` and holds a link that
+    signs in once. All other lines are logs.
+    """
+    from tertulia.assembly.roles import ROLES
+
+    options = {"home": home, "address": address, "model": model, "open": open_}
+    serve_roles(ROLES, options, link=True)
+
+
+def run(
+    roles: Annotated[list[str], typer.Argument(metavar="ROLE…", help="See `tertulia roles`.")],
+    home: HomeOption = None,
+    address: AddressOption = None,
+    model: ModelOption = None,
+    open_: OpenOption = None,
+) -> None:
+    """Serve some roles in one process; `tertulia link` prints a link to sign in with."""
+    options = {"home": home, "address": address, "model": model, "open": open_}
+    serve_roles(list(dict.fromkeys(roles)), options, link=False)
+
+
+def link(home: HomeOption = None) -> None:
+    """Print a fresh link to sign in to the running server with; it works once."""
+    from tertulia.assembly.home import Home, holder
+    from tertulia.assembly.process import call, wired
+    from tertulia.assembly.settings import load_settings
+    from tertulia.kit.process_settings import ProcessSettings
+    from tertulia.ports.store import Store
+
+    settings = load_settings({"home": home})
+    place = Home(settings.of(ProcessSettings).home)
+    serving = holder(place)
+    url = serving.url if serving else None
+    if url is None:
+        msg = f"No server runs on the home {place.path}; start one with `tertulia up`."
+        raise NotServedError(msg)
+
+    async def make() -> str:
+        async with wired(settings) as wiring:
+            return await fresh_link(await wiring.port(Store), url)
+
+    typer.echo(call(make))
+
+
+async def fresh_link(store: "Store", url: str) -> str:
+    """A link that signs the owner in, once, within an hour."""
+    from tertulia.ports.store import Credential
+
+    secret = new_secret()
+
+    def add(tx: "Tx") -> None:
+        credential = Credential(
+            id=new_id(),
+            kind="link",
+            user_id=tx.accounts.owner().id,
+            name="",
+            created_at=tx.now,
+            expires_at=tx.now + LINK_LIFETIME,
+            last_used_at=None,
+        )
+        tx.credentials.add(credential, secret_digest(secret))
+
+    await store.write(add)
+    return f"{url}/signin#{secret}"
+
+
+def serve_roles(
+    roles: Sequence[str], options: dict[str, str | bool | Path | None], *, link: bool
+) -> None:
+    """Serve until told to stop; `link`: print one when the page is ready."""
+    from tertulia.assembly.process import call
+    from tertulia.assembly.serving import serve
+    from tertulia.assembly.settings import load_settings
+    from tertulia.kit.logging import configure_logging
+    from tertulia.kit.process_settings import ProcessSettings
+
+    settings = load_settings(options)
+    top = settings.of(ProcessSettings)
+    configure_logging(form=top.log_format, level=top.log_level)
+
+    async def print_link(store: "Store", url: str) -> None:
+        typer.echo(f"Open {await fresh_link(store, url)}")
+
+    call(lambda: serve(roles, settings, print_link if link else None))
