@@ -14,6 +14,18 @@ def inference_topic(character_id: CharacterId, worker: str) -> str:
     return f"inference.{character_id}.{worker}"
 
 
+def inference_worker(topic: str) -> tuple[CharacterId, str] | None:
+    """Whose queue a topic is: the inverse of `inference_topic`; None for other topics."""
+    kind, _, rest = topic.partition(".")
+    character_id, dot, worker = rest.partition(".")
+    return (CharacterId(character_id), worker) if kind == "inference" and dot else None
+
+
+def workers_group(character_id: CharacterId) -> str:
+    """The group of leases that a character's workers hold places in."""
+    return f"character:{character_id}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRequested:
     """A reply is waiting to be written. Topic `turns`, consumed by preprocess."""

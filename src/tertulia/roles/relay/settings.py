@@ -1,0 +1,31 @@
+"""The relay's schedule, and how long things are kept."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tertulia.kit.settings import Settings
+
+
+class RelaySettings(Settings):
+    """Times of the relay."""
+
+    section: ClassVar[str] = "relay"
+
+    every_s: float = Field(default=30.0, gt=0)
+    """Pause between two passes."""
+
+    done_kept_s: float = Field(default=3600.0, ge=0)
+    """How long messages that were handled stay in the outbox, for whoever looks into a problem."""
+
+    inbox_kept_s: float = Field(default=7 * 86400.0, ge=86400.0)
+    """How long a consumer remembers what it accepted: longer than a message can come again."""
+
+    feed_kept_s: float = Field(default=30 * 86400.0, ge=60.0)
+    """How long a client may stay away and still catch up by events instead of fetching anew."""
+
+    stranded_s: float = Field(default=30.0, gt=0)
+    """How long work waits for a worker who holds no lease until it goes to another."""
+
+    batch: int = Field(default=500, ge=1, le=10_000)
+    """Rows per unit of work: others get their turn in between."""
