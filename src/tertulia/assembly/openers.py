@@ -1,10 +1,11 @@
 """Which adapter stands behind which port. Drivers are imported when a port is first asked for."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
-from tertulia.assembly.home import Home
+from tertulia.adapters.memory.settings import MemorySettings
+from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
 from tertulia.kit.clock import Clock
 from tertulia.ports.bus import Bus
 from tertulia.ports.http import Http
@@ -24,5 +25,68 @@ def http() -> Opener:
     return open_http
 
 
-OPENERS: Final[Mapping[Any, Callable[[], Opener]]] = {Http: http}
+def store() -> Opener:
+    from tertulia.adapters.sql.store import open_store
+
+    return open_store
+
+
+@asynccontextmanager
+async def signals() -> AsyncGenerator[Signals]:
+    from tertulia.adapters.memory.signals import MemorySignals
+
+    yield MemorySignals()
+
+
+@asynccontextmanager
+async def leases(clock: Clock) -> AsyncGenerator[Leases]:
+    from tertulia.adapters.memory.leases import MemoryLeases
+
+    yield MemoryLeases(clock)
+
+
+@asynccontextmanager
+async def rate_limiter() -> AsyncGenerator[RateLimiter]:
+    from tertulia.adapters.memory.rate_limiter import MemoryRateLimiter
+
+    yield MemoryRateLimiter()
+
+
+@asynccontextmanager
+async def recent_turns(settings: MemorySettings) -> AsyncGenerator[RecentTurns]:
+    from tertulia.adapters.memory.recent_turns import MemoryRecentTurns
+
+    yield MemoryRecentTurns(
+        max_bytes=settings.recent_turns_bytes, max_messages=settings.recent_turns_messages
+    )
+
+
+@asynccontextmanager
+async def token_stream(clock: Clock, settings: MemorySettings) -> AsyncGenerator[TokenStream]:
+    from tertulia.adapters.memory.token_stream import MemoryTokenStream
+
+    yield MemoryTokenStream(
+        clock, max_bytes=settings.token_stream_bytes, kept_s=settings.token_stream_kept_s
+    )
+
+
+@asynccontextmanager
+async def bus(
+    store: Store, signals: Signals, clock: Clock, settings: OutboxBusSettings
+) -> AsyncGenerator[Bus]:
+    from tertulia.adapters.outbox_bus.bus import OutboxBus
+
+    yield OutboxBus(store, signals, clock, settings)
+
+
+OPENERS: Final[Mapping[Any, Callable[[], Opener]]] = {
+    Bus: lambda: bus,
+    Http: http,
+    Leases: lambda: leases,
+    RateLimiter: lambda: rate_limiter,
+    RecentTurns: lambda: recent_turns,
+    Signals: lambda: signals,
+    Store: store,
+    TokenStream: lambda: token_stream,
+}
 """By port: what gives its opener, a context manager whose parameters are wired like a role's."""

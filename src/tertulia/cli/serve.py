@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tertulia.cli.options import AddressOption, HomeOption, ModelOption, OpenOption
-from tertulia.domain.secrets import LINK_LIFETIME, new_secret, secret_digest
 from tertulia.kit.errors import TertuliaError
-from tertulia.kit.ids import new_id
 
 if TYPE_CHECKING:
-    from tertulia.ports.store import Store, Tx
+    from tertulia.ports.store import Store
 
 
 class NotServedError(TertuliaError):
@@ -75,31 +73,15 @@ def link(home: HomeOption = None) -> None:
 
     async def make() -> str:
         async with wired(settings) as wiring:
-            return await fresh_link(await wiring.port(Store), url)
+            return await _fresh_link(await wiring.port(Store), url)
 
     typer.echo(call(make))
 
 
-async def fresh_link(store: "Store", url: str) -> str:
-    """A link that signs the owner in, once, within an hour."""
-    from tertulia.ports.store import Credential
+async def _fresh_link(store: "Store", url: str) -> str:
+    from tertulia.roles.gateway.service import create_link
 
-    secret = new_secret()
-
-    def add(tx: "Tx") -> None:
-        credential = Credential(
-            id=new_id(),
-            kind="link",
-            user_id=tx.accounts.owner().id,
-            name="",
-            created_at=tx.now,
-            expires_at=tx.now + LINK_LIFETIME,
-            last_used_at=None,
-        )
-        tx.credentials.add(credential, secret_digest(secret))
-
-    await store.write(add)
-    return f"{url}/signin#{secret}"
+    return f"{url}/signin#{await create_link(store)}"
 
 
 def serve_roles(
@@ -117,6 +99,6 @@ def serve_roles(
     configure_logging(form=top.log_format, level=top.log_level)
 
     async def print_link(store: "Store", url: str) -> None:
-        typer.echo(f"Open {await fresh_link(store, url)}")
+        typer.echo(f"Open {await _fresh_link(store, url)}")
 
     call(lambda: serve(roles, settings, print_link if link else None))

@@ -1,29 +1,18 @@
 """`tertulia token`: API tokens for programs, also while a server runs."""
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tertulia.cli.options import HomeOption, JsonOption, echo_json, echo_table
 from tertulia.cli.work import on_store
-from tertulia.domain.secrets import new_token, secret_digest
-from tertulia.kit.errors import Kind, TertuliaError
-from tertulia.kit.ids import new_id
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tertulia.ports.store import Credential, Tx
+    from tertulia.domain.ids import UserId
+    from tertulia.ports.store import Store
 
 tokens = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-
-
-class TokenNotFoundError(TertuliaError):
-    """There is no such token."""
-
-    code = "token_not_found"
-    kind = Kind.NOT_FOUND
 
 
 def register(app: typer.Typer) -> None:
@@ -39,38 +28,28 @@ def create(
     json: JsonOption = False,
 ) -> None:
     """Make a token and print it, alone; it is shown this once."""
-    from tertulia.ports.store import Credential
+    from tertulia.roles.gateway.service import Secret, create_token
 
-    token = new_token()
+    async def make(store: "Store") -> Secret:
+        return await create_token(store, await _owner(store), name)
 
-    def add(tx: "Tx") -> Credential:
-        credential = Credential(
-            id=new_id(),
-            kind="token",
-            user_id=tx.accounts.owner().id,
-            name=name,
-            created_at=tx.now,
-            expires_at=None,
-            last_used_at=None,
-        )
-        tx.credentials.add(credential, secret_digest(token))
-        return credential
-
-    made = on_store(home, lambda store: store.write(add))
+    made = on_store(home, make)
     if json:
-        echo_json({"id": made.id, "name": made.name, "token": token})
+        echo_json({"id": made.credential.id, "name": name, "token": made.text})
     else:
-        typer.echo(token)
+        typer.echo(made.text)
 
 
 @tokens.command(name="list")
 def list_(home: HomeOption = None, *, json: JsonOption = False) -> None:
     """List the tokens, without their secrets."""
+    from tertulia.ports.store import Credential
+    from tertulia.roles.gateway.service import list_tokens
 
-    def found(tx: "Tx") -> Sequence["Credential"]:
-        return tx.credentials.list("token")
+    async def find(store: "Store") -> list[Credential]:
+        return list(await list_tokens(store, await _owner(store)))
 
-    held = on_store(home, lambda store: store.read(found))
+    held = on_store(home, find)
     if json:
         echo_json(
             [
@@ -85,7 +64,7 @@ def list_(home: HomeOption = None, *, json: JsonOption = False) -> None:
         )
         return
     rows = [("ID", "NAME", "CREATED", "LAST USED")]
-    rows += [(t.id, t.name, _day(t.created_at), _day(t.last_used_at)) for t in held]
+    rows += [(t.id, t.name, _minute(t.created_at), _minute(t.last_used_at)) for t in held]
     echo_table(rows)
 
 
@@ -95,19 +74,22 @@ def revoke(
     home: HomeOption = None,
 ) -> None:
     """End a token at once."""
+    from tertulia.roles.gateway.service import revoke_token
 
-    def end(tx: "Tx") -> bool:
-        known = any(token.id == token_id for token in tx.credentials.list("token"))
-        return known and tx.credentials.revoke(token_id)
+    async def end(store: "Store") -> None:
+        await revoke_token(store, await _owner(store), token_id)
 
-    if not on_store(home, lambda store: store.write(end)):
-        msg = f"There is no token {token_id}; `tertulia token list` shows those that there are."
-        raise TokenNotFoundError(msg)
+    on_store(home, end)
+
+
+async def _owner(store: "Store") -> "UserId":
+    owner = await store.write(lambda tx: tx.accounts.owner())
+    return owner.id
 
 
 def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
 
 
-def _day(moment: datetime | None) -> str:
+def _minute(moment: datetime | None) -> str:
     return moment.strftime("%Y-%m-%d %H:%M") if moment else "never"
