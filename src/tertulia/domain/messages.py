@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from tertulia.domain.ids import ConversationId, MessageId
+
+GAVE_UP: Final = "gave_up"
+"""The error code of a reply whose request became a dead letter; its replay revives the reply."""
 
 
 class Author(StrEnum):
@@ -33,7 +36,7 @@ class Labels:
     """What preprocessing found in a user's message."""
 
     language: str | None
-    """ISO 639-1 code, None when undecided."""
+    """Primary BCP 47 tag (ISO 639-1 where it has one), None when undecided."""
     confidence: float
     characters: int
     words: int

@@ -10,6 +10,7 @@ from tertulia.domain.messages import Author
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecentMessage:
     id: MessageId
+    seq: int
     author: Author
     text: str
 

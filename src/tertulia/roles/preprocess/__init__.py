@@ -1,0 +1,1 @@
+"""Preprocessing, common to every way a message comes in: normalise, label, choose a worker."""
