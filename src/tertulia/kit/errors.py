@@ -36,3 +36,10 @@ class TertuliaError(Exception):
         self.message = message or (doc[0] if doc else self.code)
         self.data: Mapping[str, str | float | None] = data
         super().__init__(self.message)
+
+
+class TamperedError(TertuliaError):
+    """A stored value does not fit its place or its key: it was altered or moved."""
+
+    code = "tampered"
+    kind = Kind.UNAVAILABLE
