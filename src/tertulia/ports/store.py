@@ -10,7 +10,7 @@ from tertulia.domain.events import Event
 from tertulia.domain.feed import FeedPage
 from tertulia.domain.ids import ConversationId, MessageId, RequestId, UserId
 from tertulia.domain.messages import Author, ContextReport, Feedback, Labels, Message, Status, Usage
-from tertulia.kit.errors import Kind, TamperedError, TertuliaError
+from tertulia.kit.errors import Kind, TertuliaError
 
 T = TypeVar("T")
 

@@ -1,0 +1,225 @@
+"""Conversations: one row each, with the title sealed under the conversation's own data key."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from sqlalchemy import delete, select, tuple_, update
+
+from tertulia.adapters.sql.data_keys import GENERATION
+from tertulia.adapters.sql.schema import checkpoints, conversations, messages
+from tertulia.adapters.sql.scope import Scope
+from tertulia.adapters.sql.statements import Row, Statement, given, statement, text
+from tertulia.domain.conversations import Conversation, Purpose
+from tertulia.domain.feed import ChangeKind
+from tertulia.domain.ids import ConversationId, MessageId, UserId
+from tertulia.kit.clock import from_us, to_us
+from tertulia.kit.sealing import place
+from tertulia.ports.store import AlreadyExistsError, ConversationCursor, MissingError
+
+_c = conversations.c
+_COLUMNS = [column for column in _c if column is not _c.last_seq]
+_THIS = _c.id == given("conversation")
+_ORDER = (_c.pinned.desc(), _c.updated_us.desc(), _c.id.desc())
+_OF_OWNER = (
+    _c.owner_id == given("owner"),
+    _c.archived == given("is_archived"),
+)
+_AFTER = tuple_(_c.pinned, _c.updated_us, _c.id) < tuple_(
+    given("after_pinned"), given("after_us"), given("after_id")
+)
+
+_ADD = Statement(lambda insert: insert(conversations).on_conflict_do_nothing())
+_GET = statement(select(*_COLUMNS).where(_THIS))
+_HOLD = statement(select(*_COLUMNS).where(_THIS).with_for_update())
+_OF_PURPOSE = statement(
+    select(*_COLUMNS)
+    .where(_c.owner_id == given("owner"), _c.purpose == given("for_purpose"))
+    .order_by(_c.created_us, _c.id)
+    .limit(1)
+)
+_FIRST_PAGE = statement(select(*_COLUMNS).where(*_OF_OWNER).order_by(*_ORDER).limit(given("most")))
+_NEXT_PAGE = statement(
+    select(*_COLUMNS).where(*_OF_OWNER, _AFTER).order_by(*_ORDER).limit(given("most"))
+)
+_MUTABLE = "title titled_by_user model leaf_id pinned archived updated_us revision"
+_CHANGE = statement(
+    update(conversations).where(_THIS).values({name: given(name) for name in _MUTABLE.split()})
+)
+_UNFINISHED = statement(
+    select(messages.c.id).where(
+        messages.c.conversation_id == given("conversation"),
+        messages.c.status.in_([text("queued"), text("streaming")]),
+    )
+)
+_ERASE = [
+    statement(delete(checkpoints).where(checkpoints.c.conversation_id == given("conversation"))),
+    statement(delete(messages).where(messages.c.conversation_id == given("conversation"))),
+    statement(delete(conversations).where(_THIS)),
+]
+
+KEY_VERSION: Final = -3
+WRAPPED_KEY: Final = -2
+
+
+class SqlConversations:
+    """Conversations (ports.store)."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def create(self, conversation: Conversation) -> Conversation:
+        at = from_us(self._scope.now_us)
+        made = replace(conversation, created_at=at, updated_at=at, revision=1)
+        key_version, wrapped = self._scope.keys.make(made.owner_id, made.id)
+        row = {
+            "id": made.id,
+            "owner_id": made.owner_id,
+            "character_id": made.character_id,
+            "purpose": made.purpose,
+            "created_us": self._scope.now_us,
+            "last_seq": 0,
+            "key_version": key_version,
+            "wrapped_key": wrapped,
+            **self._mutable(made, key_version, wrapped),
+        }
+        if not self._scope.db.run(_ADD, row):
+            raise AlreadyExistsError(conversation_id=made.id)
+        self._changed(made)
+        return made
+
+    def get(self, conversation_id: ConversationId) -> Conversation | None:
+        row = self._scope.db.one(_GET, {"conversation": conversation_id})
+        return None if row is None else self._opened(row)
+
+    def of_purpose(self, owner_id: UserId, purpose: str) -> Conversation | None:
+        row = self._scope.db.one(_OF_PURPOSE, {"owner": owner_id, "for_purpose": purpose})
+        return None if row is None else self._opened(row)
+
+    def page(
+        self,
+        owner_id: UserId,
+        *,
+        archived: bool,
+        after: ConversationCursor | None,
+        limit: int,
+    ) -> Sequence[Conversation]:
+        params: dict[str, Any] = {"owner": owner_id, "is_archived": int(archived), "most": limit}
+        if after is None:
+            rows = self._scope.db.all(_FIRST_PAGE, params)
+        else:
+            params["after_pinned"] = int(after.pinned)
+            params["after_us"] = to_us(after.updated_at)
+            params["after_id"] = after.id
+            rows = self._scope.db.all(_NEXT_PAGE, params)
+        return [self._opened(row) for row in rows]
+
+    def change(self, conversation: Conversation) -> Conversation:
+        row, held = self._held(conversation.id)
+        changed = replace(
+            held,
+            title=conversation.title,
+            titled_by_user=conversation.titled_by_user,
+            model=conversation.model,
+            leaf_id=conversation.leaf_id,
+            pinned=conversation.pinned,
+            archived=conversation.archived,
+        )
+        return self._store(changed, row)
+
+    def touch(self, conversation_id: ConversationId, leaf_id: MessageId) -> Conversation:
+        row, held = self._held(conversation_id)
+        return self._store(replace(held, leaf_id=leaf_id), row)
+
+    def erase(self, conversation_id: ConversationId) -> bool:
+        params = {"conversation": conversation_id}
+        row = self._scope.db.one(_HOLD, params)
+        if row is None:
+            return False
+        for unfinished in self._scope.db.all(_UNFINISHED, params):
+            self._scope.channels.add(f"reply:{unfinished[0]}")
+        for erase in _ERASE:
+            self._scope.db.run(erase, params)
+        self._scope.keys.forget(conversation_id, row[WRAPPED_KEY])
+        self._scope.erased = True
+        self._scope.changed(row[1], ChangeKind.CONVERSATION_ERASED, conversation_id)
+        return True
+
+    def _held(self, conversation_id: ConversationId) -> tuple[Row, Conversation]:
+        row = self._scope.db.one(_HOLD, {"conversation": conversation_id})
+        if row is None:
+            raise MissingError(conversation_id=conversation_id)
+        return row, self._opened(row)
+
+    def _store(self, conversation: Conversation, row: Row) -> Conversation:
+        changed = replace(
+            conversation,
+            updated_at=from_us(self._scope.now_us),
+            revision=conversation.revision + 1,
+        )
+        params = self._mutable(changed, row[KEY_VERSION], row[WRAPPED_KEY])
+        self._scope.db.run(_CHANGE, {"conversation": changed.id, **params})
+        self._changed(changed)
+        return changed
+
+    def _changed(self, conversation: Conversation) -> None:
+        self._scope.changed(conversation.owner_id, ChangeKind.CONVERSATION, conversation.id)
+
+    def _mutable(
+        self, conversation: Conversation, key_version: int, wrapped: bytes
+    ) -> dict[str, Any]:
+        sealer = self._scope.keys.sealer(
+            conversation.owner_id, conversation.id, key_version, wrapped
+        )
+        title = b"-" if conversation.title is None else b"+" + conversation.title.encode()
+        return {
+            "titled_by_user": int(conversation.titled_by_user),
+            "model": conversation.model,
+            "leaf_id": conversation.leaf_id,
+            "pinned": int(conversation.pinned),
+            "archived": int(conversation.archived),
+            "updated_us": to_us(conversation.updated_at),
+            "revision": conversation.revision,
+            "title": sealer.seal(title, _place(conversation)),
+        }
+
+    def _opened(self, row: Row) -> Conversation:
+        conversation = Conversation(
+            id=ConversationId(row[0]),
+            owner_id=row[1],
+            character_id=row[2],
+            purpose=Purpose(row[3]),
+            title=None,
+            titled_by_user=bool(row[4]),
+            model=row[5],
+            leaf_id=row[6],
+            pinned=bool(row[7]),
+            archived=bool(row[8]),
+            created_at=from_us(row[9]),
+            updated_at=from_us(row[10]),
+            revision=row[11],
+        )
+        sealer = self._scope.keys.sealer(row[1], row[0], row[KEY_VERSION], row[WRAPPED_KEY])
+        title = sealer.open(row[-1], _place(conversation))
+        return replace(conversation, title=title[1:].decode() if title[:1] == b"+" else None)
+
+
+def _place(conversation: Conversation) -> bytes:
+    """Binds the title to its row, and with it everything else that the row says."""
+    return place(
+        conversation.owner_id,
+        conversation.id,
+        None,
+        "title",
+        conversation.revision,
+        GENERATION,
+        conversation.character_id,
+        conversation.purpose,
+        int(conversation.titled_by_user),
+        conversation.model,
+        conversation.leaf_id,
+        int(conversation.pinned),
+        int(conversation.archived),
+        to_us(conversation.created_at),
+        to_us(conversation.updated_at),
+    )

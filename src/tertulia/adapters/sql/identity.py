@@ -1,0 +1,37 @@
+"""Which database this is, and which master key it was written with."""
+
+import hmac
+from typing import Final
+
+from sqlalchemy import insert, select
+
+from tertulia.adapters.sql.schema import meta
+from tertulia.adapters.sql.statements import Connection, given, statement
+from tertulia.kit.ids import new_id
+from tertulia.ports.key_vault import KeyVault
+from tertulia.ports.store_admin import DatabaseCorruptError, WrongKeyError
+
+_GET: Final = statement(select(meta.c.value).where(meta.c.name == given("of_name")))
+_ADD: Final = statement(insert(meta))
+
+
+def write_identity(db: Connection, vault: KeyVault) -> None:
+    """For a database that is being made."""
+    database_id = new_id()
+    db.run(_ADD, {"name": "database_id", "value": database_id})
+    db.run(_ADD, {"name": "key_check", "value": _key_check(vault, database_id)})
+
+
+def check_identity(db: Connection, vault: KeyVault) -> str:
+    """The database's id. WrongKeyError when another keyring wrote it."""
+    database_id = db.one(_GET, {"of_name": "database_id"})
+    key_check = db.one(_GET, {"of_name": "key_check"})
+    if database_id is None or key_check is None:
+        raise DatabaseCorruptError
+    if not hmac.compare_digest(key_check[0], _key_check(vault, database_id[0])):
+        raise WrongKeyError
+    return database_id[0]
+
+
+def _key_check(vault: KeyVault, database_id: str) -> str:
+    return hmac.digest(vault.derive(b"key check"), database_id.encode(), "sha256").hex()

@@ -1,0 +1,254 @@
+"""The history: one row a message, its text sealed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from sqlalchemy import select, update
+
+from tertulia.adapters.sql.checkpoints import Checkpoints
+from tertulia.adapters.sql.message_rows import opened_row, sealed_row
+from tertulia.adapters.sql.schema import conversations, messages
+from tertulia.adapters.sql.scope import Scope
+from tertulia.adapters.sql.statements import Row, Statement, given, integer, statement
+from tertulia.domain.feed import ChangeKind
+from tertulia.domain.ids import ConversationId, MessageId
+from tertulia.domain.messages import Message, Status
+from tertulia.kit.clock import from_us
+from tertulia.ports.store import (
+    AlreadyExistsError,
+    MessageChange,
+    MissingError,
+    NewMessage,
+    StaleEpochError,
+)
+
+_m = messages.c
+_c = conversations.c
+_COLUMNS = tuple(messages.c)
+_CONVERSATION = given("conversation")
+_THIS = (_m.conversation_id == _CONVERSATION, _m.id == given("message"))
+_KEY = (_c.owner_id, _c.key_version, _c.wrapped_key)
+_KEYED = messages.join(conversations, _c.id == _m.conversation_id)
+_WIDTH: Final = len(_COLUMNS)
+
+_NEXT_SEQ = statement(
+    update(conversations)
+    .where(_c.id == _CONVERSATION)
+    .values(last_seq=_c.last_seq + integer(1))
+    .returning(*_KEY, _c.last_seq)
+)
+_GIVE_BACK_SEQ = statement(
+    update(conversations).where(_c.id == _CONVERSATION).values(last_seq=_c.last_seq - integer(1))
+)
+_EXISTS = statement(select(integer(1)).select_from(messages).where(*_THIS))
+_ADD = Statement(lambda insert: insert(messages).on_conflict_do_nothing())
+_GET = statement(select(*_COLUMNS, *_KEY).select_from(_KEYED).where(*_THIS))
+_HOLD = statement(
+    select(*_COLUMNS, *_KEY).select_from(_KEYED).where(*_THIS).with_for_update(of=messages)
+)
+_STATE = statement(
+    select(_m.status, _m.epoch, _m.stop_requested, _m.characters, *_KEY)
+    .select_from(_KEYED)
+    .where(*_THIS)
+)
+_PAGE = select(*_COLUMNS, *_KEY).select_from(_KEYED).where(_m.conversation_id == _CONVERSATION)
+_AFTER = statement(_PAGE.where(_m.seq > given("after")).order_by(_m.seq).limit(given("most")))
+_BEFORE = statement(
+    _PAGE.where(_m.seq < given("before")).order_by(_m.seq.desc()).limit(given("most"))
+)
+_LAST = statement(_PAGE.order_by(_m.seq.desc()).limit(given("most")))
+
+
+def _path() -> Statement:
+    leaf = (
+        select(_m.id, _m.parent_id, integer(1).label("depth"))
+        .where(*_THIS)
+        .cte("branch", recursive=True)
+    )
+    branch = leaf.union_all(
+        select(_m.id, _m.parent_id, leaf.c.depth + integer(1)).where(
+            _m.conversation_id == _CONVERSATION,
+            _m.id == leaf.c.parent_id,
+            leaf.c.depth < given("most"),
+        )
+    )
+    joined = _KEYED.join(branch, branch.c.id == _m.id)
+    return statement(
+        select(*_COLUMNS, *_KEY)
+        .select_from(joined)
+        .where(_m.conversation_id == _CONVERSATION)
+        .order_by(branch.c.depth.desc())
+    )
+
+
+_PATH = _path()
+_MUTABLE = "status epoch model error_code stop_requested updated_us revision characters body"
+_CHANGE = statement(
+    update(messages).where(*_THIS).values({name: given(name) for name in _MUTABLE.split()})
+)
+
+
+class SqlMessageLog:
+    """MessageLog (ports.store)."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def append(self, message: NewMessage) -> Message:
+        conversation = {"conversation": message.conversation_id}
+        row = self._scope.db.one(_NEXT_SEQ, conversation)
+        if row is None:
+            raise MissingError(conversation_id=message.conversation_id)
+        owner_id, key_version, wrapped, seq = row
+        at = from_us(self._scope.now_us)
+        made = Message(
+            id=message.id,
+            conversation_id=message.conversation_id,
+            parent_id=message.parent_id,
+            seq=seq,
+            author=message.author,
+            status=message.status,
+            epoch=1,
+            text=message.text,
+            model=message.model,
+            created_at=at,
+            updated_at=at,
+            revision=1,
+        )
+        sealer = self._scope.keys.sealer(owner_id, made.conversation_id, key_version, wrapped)
+        problem: MissingError | AlreadyExistsError | None = None
+        if not self._has_parent(message):
+            problem = MissingError(message_id=message.parent_id)
+        elif not self._scope.db.run(_ADD, sealed_row(made, owner_id, sealer)):
+            problem = AlreadyExistsError(message_id=message.id)
+        if problem is not None:
+            # `work` may handle this and go on: no number may be missing then.
+            self._scope.db.run(_GIVE_BACK_SEQ, conversation)
+            raise problem
+        self._changed(owner_id, made)
+        return made
+
+    def get(self, conversation_id: ConversationId, message_id: MessageId) -> Message | None:
+        row = self._scope.db.one(_GET, {"conversation": conversation_id, "message": message_id})
+        return None if row is None else self._opened(row)
+
+    def page(
+        self,
+        conversation_id: ConversationId,
+        *,
+        before: int | None,
+        after: int | None,
+        limit: int,
+    ) -> Sequence[Message]:
+        params: dict[str, Any] = {"conversation": conversation_id, "most": limit}
+        if after is not None:
+            rows = self._scope.db.all(_AFTER, {**params, "after": after})
+        elif before is not None:
+            rows = self._scope.db.all(_BEFORE, {**params, "before": before})[::-1]
+        else:
+            rows = self._scope.db.all(_LAST, params)[::-1]
+        return [self._opened(row) for row in rows]
+
+    def path(
+        self, conversation_id: ConversationId, leaf_id: MessageId, *, limit: int
+    ) -> Sequence[Message]:
+        params = {"conversation": conversation_id, "message": leaf_id, "most": limit}
+        return [self._opened(row) for row in self._scope.db.all(_PATH, params)]
+
+    def checkpoint(
+        self,
+        conversation_id: ConversationId,
+        reply_id: MessageId,
+        *,
+        epoch: int,
+        offset: int,
+        text: str,
+    ) -> bool:
+        row = self._scope.db.one(_STATE, {"conversation": conversation_id, "message": reply_id})
+        if row is None:
+            raise MissingError(message_id=reply_id)
+        status, current_epoch, stop_requested, kept, owner_id, key_version, wrapped = row
+        if current_epoch != epoch or Status(status).is_final:
+            raise StaleEpochError(message_id=reply_id, epoch=current_epoch)
+        pieces = Checkpoints(self._scope, owner_id, conversation_id, reply_id)
+        end = pieces.end(kept)
+        if offset > end:
+            msg = f"a checkpoint at character {offset} of a reply of {end}"
+            raise ValueError(msg)
+        grown = text[end - offset :]  # a repeated checkpoint adds what is not there yet
+        if grown:
+            sealer = self._scope.keys.sealer(owner_id, conversation_id, key_version, wrapped)
+            pieces.add(end, epoch, grown, sealer)
+            self._scope.channels.add(f"reply:{reply_id}")
+        return bool(stop_requested)
+
+    def change(
+        self, conversation_id: ConversationId, message_id: MessageId, change: MessageChange
+    ) -> Message:
+        params = {"conversation": conversation_id, "message": message_id}
+        row = self._scope.db.one(_HOLD, params)
+        if row is None:
+            raise MissingError(message_id=message_id)
+        old = self._opened(row)
+        if change.epoch is not None and change.epoch != old.epoch:
+            raise StaleEpochError(message_id=message_id, epoch=old.epoch)
+        new = _applied(old, change)
+        kept = row[_WIDTH - 2]
+        owner_id, key_version, wrapped = row[_WIDTH:]
+        sealer = self._scope.keys.sealer(owner_id, conversation_id, key_version, wrapped)
+        new = replace(new, updated_at=from_us(self._scope.now_us), revision=old.revision + 1)
+        grown = kept != len(old.text)
+        if grown or change.text is not None:
+            Checkpoints(self._scope, owner_id, conversation_id, message_id).drop()
+        self._scope.db.run(_CHANGE, {**params, **sealed_row(new, owner_id, sealer)})
+        self._changed(owner_id, new)
+        return new
+
+    def _opened(self, row: Row) -> Message:
+        conversation_id, message_id, kept = row[0], row[1], row[_WIDTH - 2]
+        owner_id, key_version, wrapped = row[_WIDTH:]
+        sealer = self._scope.keys.sealer(owner_id, conversation_id, key_version, wrapped)
+        pieces: Sequence[str] = ()
+        if not Status(row[5]).is_final:
+            of_reply = Checkpoints(self._scope, owner_id, conversation_id, message_id)
+            pieces = of_reply.texts(kept, sealer)
+        return opened_row(row, owner_id, sealer, pieces)
+
+    def _has_parent(self, message: NewMessage) -> bool:
+        if message.parent_id is None:
+            return True
+        params = {"conversation": message.conversation_id, "message": message.parent_id}
+        return self._scope.db.one(_EXISTS, params) is not None
+
+    def _changed(self, owner_id: str, message: Message) -> None:
+        conversation_id, message_id = message.conversation_id, message.id
+        self._scope.changed(owner_id, ChangeKind.MESSAGE, conversation_id, message_id)
+        self._scope.channels.add(f"reply:{message_id}")
+
+
+def _applied(old: Message, change: MessageChange) -> Message:
+    given: dict[str, Any] = {
+        name: value for name in _SETTABLE if (value := getattr(change, name)) is not None
+    }
+    if change.next_epoch is not None:
+        given["epoch"] = change.next_epoch
+    if change.clear_error:
+        given["error_code"] = None
+    if change.clear_feedback:
+        given["feedback"] = None
+    return replace(old, **given)
+
+
+_SETTABLE: Final = (
+    "status",
+    "text",
+    "normalized",
+    "labels",
+    "usage",
+    "context",
+    "error_code",
+    "feedback",
+    "model",
+    "stop_requested",
+)

@@ -1,0 +1,108 @@
+"""Opening a SQLite database: is it ours, is it sound, is its schema this version's?"""
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from tertulia.adapters.sql.identity import check_identity, write_identity
+from tertulia.adapters.sql.migrate import is_current, migrate
+from tertulia.adapters.sql.sqlite_connection import SqliteConnection, connect, translated
+from tertulia.adapters.sql.statements import Compiled, Statement
+from tertulia.ports.key_vault import KeyVault
+from tertulia.ports.store import StoreUnavailableError
+from tertulia.ports.store_admin import DatabaseCorruptError, DatabaseForeignError
+
+APPLICATION_ID: Final = 0x54455254
+"""`TERT` in the header tells our files from others."""
+
+CHECKED_AT_START_BYTES: Final = 32 * 1024 * 1024
+"""PRAGMA quick_check reads every page. Up to this size a start does it; `doctor` always does."""
+
+
+def prepare(
+    path: Path,
+    vault: KeyVault,
+    compiled: Mapping[Statement, Compiled],
+    *,
+    busy_timeout_s: float,
+) -> sqlite3.Connection:
+    """The writer's connection to a database that is ours, sound, current and in WAL mode; a new
+    file is made when there is none. StoreUnavailableError and what is derived from it, and
+    WrongKeyError, in one sentence each."""
+    try:
+        _create(path)
+        raw = connect(path, busy_timeout_s=busy_timeout_s, writes=True)
+    except OSError as error:
+        msg = f"The database {path} cannot be opened ({error.strerror})."
+        raise StoreUnavailableError(msg) from None
+    except sqlite3.Error as error:
+        raise translated(error) from error
+    try:
+        _check(raw, path)
+        _upgrade(SqliteConnection(raw, compiled), vault)
+    except sqlite3.Error as error:
+        raw.close()
+        raise translated(error) from error
+    except BaseException:
+        raw.close()
+        raise
+    return raw
+
+
+def _create(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    os.close(descriptor)
+
+
+def _check(raw: sqlite3.Connection, path: Path) -> None:
+    identity: int = raw.execute("PRAGMA application_id").fetchone()[0]
+    tables: int = raw.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if identity != APPLICATION_ID and (identity or tables):
+        msg = f"The file {path} is not a database of Tertulia."
+        raise DatabaseForeignError(msg)
+    if path.stat().st_size <= CHECKED_AT_START_BYTES:
+        problems = quick_check(raw)
+        if problems:
+            msg = f"The database {path} is damaged ({problems[0]}); restore a backup."
+            raise DatabaseCorruptError(msg)
+
+
+def quick_check(raw: sqlite3.Connection) -> list[str]:
+    rows: list[tuple[str]] = raw.execute("PRAGMA quick_check(10)").fetchall()
+    return [problem for (problem,) in rows if problem != "ok"]
+
+
+def revision(raw: sqlite3.Connection) -> str | None:
+    """The schema's revision; None for an empty database."""
+    known = raw.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+    row = known and raw.execute("SELECT version_num FROM alembic_version").fetchone()
+    return row[0] if row else None
+
+
+def _upgrade(db: SqliteConnection, vault: KeyVault) -> None:
+    """Nothing but reading when the database is current and our key's."""
+    if not is_current(revision(db.raw)):
+        db.raw.execute("PRAGMA journal_mode = WAL")
+        _migrate(db, vault)
+    check_identity(db, vault)
+
+
+def _migrate(db: SqliteConnection, vault: KeyVault) -> None:
+    """All or nothing, a power cut included: one transaction around every step."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(
+        "sqlite://", creator=lambda: db.raw, poolclass=sqlalchemy.StaticPool
+    )
+    with engine.begin() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        # Another process may have done it while this one waited for the lock.
+        before = revision(db.raw)
+        if not is_current(before):
+            migrate(connection)
+        if before is None:
+            db.raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            write_identity(db, vault)
+    engine.dispose(close=False)

@@ -1,0 +1,89 @@
+"""Statements: SQLAlchemy expressions, compiled to text once per dialect when a store opens.
+
+What differs between dialects is here (upserts) or in the module that opens the database.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Protocol
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Dialect,
+    Executable,
+    FromClause,
+    Integer,
+    Text,
+    bindparam,
+    literal_column,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+Row = tuple[Any, ...]
+Params = Mapping[str, str | int | bytes | None]
+Insert = Callable[[FromClause], sqlite.Insert]
+"""The dialect's own INSERT, which knows ON CONFLICT."""
+
+
+class Statement:
+    """A handle: made where it is used, at import, and looked up in a dialect's `Compiled`."""
+
+    __slots__ = ("build",)
+    known: ClassVar[list["Statement"]] = []
+
+    def __init__(self, build: Callable[[Insert], Executable]) -> None:
+        self.build: Final = build
+        self.known.append(self)
+
+
+def statement(expression: Executable) -> Statement:
+    return Statement(lambda _: expression)
+
+
+def text(value: str) -> ColumnElement[str]:
+    """A constant in the statement's text: a partial index serves only what it can see there."""
+    return literal_column(f"'{value}'", Text())
+
+
+def integer(value: int) -> ColumnElement[int]:
+    """As `text`."""
+    return literal_column(str(value), Integer())
+
+
+def given(name: str) -> BindParameter[Any]:
+    """A parameter."""
+    return bindparam(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """SQL text, and the values of the parameters that are always the same."""
+
+    sql: str
+    constants: Mapping[str, Any]
+
+
+def compile_all(dialect: Dialect) -> Mapping[Statement, Compiled]:
+    """Every statement of the imported repositories in `dialect`."""
+    insert: Any = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+    compiled: dict[Statement, Compiled] = {}
+    for known in Statement.known:
+        expression: Any = known.build(insert)
+        result = expression.compile(dialect=dialect)
+        params: Mapping[str, Any] = result.params
+        constants = {name: value for name, value in params.items() if value is not None}
+        compiled[known] = Compiled(str(result), constants)
+    return compiled
+
+
+class Connection(Protocol):
+    """A connection inside a transaction. Parameters are by name; none are converted."""
+
+    def one(self, statement: Statement, params: Params) -> Row | None: ...
+
+    def all(self, statement: Statement, params: Params) -> list[Row]: ...
+
+    def run(self, statement: Statement, params: Params) -> int:
+        """Returns how many rows were changed."""
+        ...
