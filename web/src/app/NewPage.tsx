@@ -1,0 +1,40 @@
+import { useEffect, useState } from "react";
+import { Composer } from "@/features/composer/Composer";
+import { ModelOffer } from "@/features/models/ModelOffer";
+import { ModelPicker } from "@/features/models/ModelPicker";
+import { useRuntime } from "@/runtime/hooks";
+import { conversationPath, navigate } from "@/runtime/route";
+
+/** The start of a conversation. */
+export function NewPage() {
+  const { send } = useRuntime();
+  const [model, setModel] = useState<string | null>(null);
+
+  useEffect(() => {
+    document.title = "Tertulia";
+  }, []);
+
+  function start(text: string): void {
+    navigate(conversationPath(send({ conversationId: null, parentId: null, text, model })));
+  }
+
+  return (
+    <div data-scrolls className="flex flex-1 flex-col overflow-y-auto px-4 sm:px-6">
+      <div className="mx-auto my-auto w-full max-w-2xl py-8 sm:pb-28">
+        <h1 className="mb-7 text-center font-display text-3xl tracking-tight sm:text-4xl">
+          What shall we talk about?
+        </h1>
+        <Composer
+          place="new"
+          busy={false}
+          tools={<ModelPicker model={model} onChange={setModel} />}
+          onSend={start}
+          onStop={() => undefined}
+        />
+        <div className="mt-6">
+          <ModelOffer />
+        </div>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,104 @@
+import { ArrowUp, Square } from "lucide-react";
+import { type KeyboardEvent, type ReactNode, useEffect, useRef } from "react";
+import { AutoTextarea } from "@/ui/AutoTextarea";
+import { isTouch } from "@/ui/useMedia";
+import { useDraft } from "./useDraft";
+
+export const COMPOSER_ID = "composer";
+
+type Props = {
+  /** Each place keeps its own draft. */
+  readonly place: string;
+  /** An answer is being written: it must end, or be stopped, before the next message. */
+  readonly busy: boolean;
+  readonly tools: ReactNode;
+  readonly onSend: (text: string) => void;
+  readonly onStop: () => void;
+  readonly onEditLast?: () => void;
+};
+
+export function Composer({ place, busy, tools, onSend, onStop, onEditLast }: Props) {
+  const [text, setText] = useDraft(place);
+  const input = useRef<HTMLTextAreaElement>(null);
+  const blank = text.trim() === "";
+
+  useEffect(() => {
+    if (!isTouch()) input.current?.focus();
+  }, []);
+
+  function send(): void {
+    if (busy || blank) return;
+    setText("");
+    onSend(text);
+    input.current?.focus();
+  }
+
+  function onKeyDown(event: KeyboardEvent): void {
+    if (event.nativeEvent.isComposing) return;
+    const sends = event.key === "Enter" && !event.shiftKey && !isTouch();
+    if (sends) {
+      event.preventDefault();
+      send();
+    } else if (event.key === "ArrowUp" && text === "" && onEditLast) {
+      event.preventDefault();
+      onEditLast();
+    }
+  }
+
+  return (
+    <form
+      className="rounded-2xl border border-line bg-raised shadow-sm transition-colors focus-within:border-accent/60"
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      <label htmlFor={COMPOSER_ID} className="sr-only">
+        Your message
+      </label>
+      <AutoTextarea
+        id={COMPOSER_ID}
+        ref={input}
+        value={text}
+        placeholder="Write a message…"
+        onChange={(event) => setText(event.target.value)}
+        onKeyDown={onKeyDown}
+        className="block max-h-[40dvh] min-h-12 w-full px-4 pt-3 pb-1 text-base outline-none placeholder:text-muted sm:text-[0.9375rem]"
+      />
+      <div className="flex items-center justify-between gap-2 p-2">
+        <div className="flex min-w-0 items-center">{tools}</div>
+        {busy ? (
+          <RoundButton label="Stop the answer" onClick={onStop}>
+            <Square className="size-3.5 fill-current" />
+          </RoundButton>
+        ) : (
+          <RoundButton label="Send" submit disabled={blank}>
+            <ArrowUp className="size-[1.15rem]" />
+          </RoundButton>
+        )}
+      </div>
+    </form>
+  );
+}
+
+type RoundProps = {
+  readonly label: string;
+  readonly submit?: boolean;
+  readonly disabled?: boolean;
+  readonly onClick?: () => void;
+  readonly children: ReactNode;
+};
+
+function RoundButton({ label, submit = false, children, ...rest }: RoundProps) {
+  return (
+    <button
+      type={submit ? "submit" : "button"}
+      aria-label={label}
+      title={label}
+      className="inline-flex size-9 shrink-0 items-center justify-center rounded-full bg-accent text-on-accent transition hover:brightness-110 disabled:cursor-default disabled:bg-hover disabled:text-muted"
+      {...rest}
+    >
+      {children}
+    </button>
+  );
+}

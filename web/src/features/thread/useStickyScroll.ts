@@ -1,0 +1,61 @@
+import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+
+/** From here on the content is followed. */
+const END_PX = 8;
+/** Nearer than this there is no need to offer a way to the end. */
+const NEAR_PX = 120;
+
+type StickyScroll = {
+  readonly box: RefObject<HTMLDivElement | null>;
+  readonly content: RefObject<HTMLDivElement | null>;
+  readonly atEnd: boolean;
+  readonly toEnd: () => void;
+};
+
+/** Stays at the end while the content grows, unless the person has scrolled away from it; and
+ * stays where it is when content comes in above (`first` names what stands first). */
+export function useStickyScroll(first: string | undefined): StickyScroll {
+  const box = useRef<HTMLDivElement>(null);
+  const content = useRef<HTMLDivElement>(null);
+  const sticks = useRef(true);
+  const fromEnd = useRef(0);
+  const [atEnd, setAtEnd] = useState(true);
+
+  const toEnd = useCallback(() => {
+    sticks.current = true;
+    if (box.current) box.current.scrollTop = box.current.scrollHeight;
+  }, []);
+
+  useEffect(() => {
+    const element = box.current;
+    if (!element || !content.current) return;
+    let top = element.scrollTop;
+    const onScroll = (): void => {
+      fromEnd.current = element.scrollHeight - element.scrollTop;
+      const below = fromEnd.current - element.clientHeight;
+      if (below < END_PX) sticks.current = true;
+      else if (element.scrollTop < top - 1) sticks.current = false;
+      top = element.scrollTop;
+      setAtEnd(below < NEAR_PX || sticks.current);
+    };
+    const observer = new ResizeObserver(() => {
+      if (sticks.current) element.scrollTop = element.scrollHeight;
+      onScroll();
+    });
+    element.addEventListener("scroll", onScroll, { passive: true });
+    observer.observe(element);
+    observer.observe(content.current);
+    return () => {
+      element.removeEventListener("scroll", onScroll);
+      observer.disconnect();
+    };
+  }, []);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what comes in above changes the first
+  useLayoutEffect(() => {
+    if (!box.current || sticks.current) return;
+    box.current.scrollTop = box.current.scrollHeight - fromEnd.current;
+  }, [first]);
+
+  return { box, content, atEnd, toEnd };
+}
