@@ -1,0 +1,1 @@
+"""Several sources of chat models as one."""
