@@ -2,18 +2,23 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from tertulia.adapters.memory.settings import MemorySettings
 from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
 from tertulia.kit.clock import Clock
+from tertulia.kit.process_settings import ProcessSettings
 from tertulia.ports.bus import Bus
+from tertulia.ports.chat_model import ChatModel
 from tertulia.ports.http import Http
+from tertulia.ports.key_vault import KeyVault
+from tertulia.ports.language import LanguageDetector
 from tertulia.ports.leases import Leases
 from tertulia.ports.rate_limiter import RateLimiter
 from tertulia.ports.recent_turns import RecentTurns
 from tertulia.ports.signals import Signals
 from tertulia.ports.store import Store
+from tertulia.ports.store_admin import StoreAdmin
 from tertulia.ports.token_stream import TokenStream
 
 Opener = Callable[..., AbstractAsyncContextManager[Any]]
@@ -29,6 +34,33 @@ def store() -> Opener:
     from tertulia.adapters.sql.store import open_store
 
     return open_store
+
+
+@asynccontextmanager
+async def store_admin(store: Store) -> AsyncGenerator[StoreAdmin]:
+    """The store's other face."""
+    yield cast("StoreAdmin", store)
+
+
+def key_vault() -> Opener:
+    from tertulia.adapters.keyfile.opener import open_key_vault
+
+    return open_key_vault
+
+
+@asynccontextmanager
+async def chat_model(process: ProcessSettings) -> AsyncGenerator[ChatModel]:
+    """`--model` chooses."""
+    from tertulia.adapters.echo.model import EchoModel
+
+    yield EchoModel(process.model)
+
+
+@asynccontextmanager
+async def languages() -> AsyncGenerator[LanguageDetector]:
+    from tertulia.adapters.langdetect.detector import FastLangDetector
+
+    yield FastLangDetector()
 
 
 @asynccontextmanager
@@ -81,12 +113,16 @@ async def bus(
 
 OPENERS: Final[Mapping[Any, Callable[[], Opener]]] = {
     Bus: lambda: bus,
+    ChatModel: lambda: chat_model,
     Http: http,
+    KeyVault: key_vault,
+    LanguageDetector: lambda: languages,
     Leases: lambda: leases,
     RateLimiter: lambda: rate_limiter,
     RecentTurns: lambda: recent_turns,
     Signals: lambda: signals,
     Store: store,
+    StoreAdmin: lambda: store_admin,
     TokenStream: lambda: token_stream,
 }
 """By port: what gives its opener, a context manager whose parameters are wired like a role's."""

@@ -23,7 +23,7 @@ HOME: Final = Key("", "home")
 
 
 def load_settings(options: Mapping[str, object] | None = None) -> SettingsInForce:
-    """`options` are those of the command line, by field of the top section; None is not given.
+    """`options` are those of the command line, by setting (`home`, `store.url`); None is not given.
 
     The files are read in the working directory, then in the home. SettingsError names the
     setting, where it was given and what is allowed.
@@ -31,7 +31,7 @@ def load_settings(options: Mapping[str, object] | None = None) -> SettingsInForc
     sections = settings_classes()
     known = list(known_keys(sections))
     line = {
-        Key("", name): Given(value, f"the command line (--{name})")
+        Key(*name.rpartition(".")[::2]): Given(value, f"the command line (--{name})")
         for name, value in (options or {}).items()
         if value is not None
     }

@@ -1,6 +1,6 @@
 """What commands do with ports, beside a running server or without one."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,12 +10,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def with_ports(home: Path | None, work: Callable[..., Awaitable[T]]) -> T:
+def with_ports(
+    home: Path | None,
+    work: Callable[..., Awaitable[T]],
+    options: Mapping[str, object] | None = None,
+) -> T:
     """Open the ports and settings that the signature names, call, close."""
     from tertulia.assembly.process import call, wired
     from tertulia.assembly.settings import load_settings
 
-    settings = load_settings({"home": home})
+    settings = load_settings({"home": home, **(options or {})})
 
     async def run() -> T:
         async with wired(settings) as wiring:

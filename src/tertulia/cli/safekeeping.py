@@ -1,0 +1,88 @@
+"""`tertulia backup`, `restore` and `key rotate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tertulia.cli.options import HomeOption
+
+keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(backup)
+    app.command()(restore)
+    app.add_typer(keys, name="key", help="The master key.")
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
+    home: HomeOption = None,
+) -> None:
+    """Copy the database into one file, also while a server runs.
+
+    What people wrote is encrypted in it as in the database, and the key is not in it: keep a copy
+    of the key file in another place.
+    """
+    from tertulia.assembly.places import key_path
+    from tertulia.assembly.process import call
+    from tertulia.assembly.safekeeping import back_up
+    from tertulia.assembly.settings import load_settings
+
+    settings = load_settings({"home": home})
+    call(lambda: back_up(settings, file.absolute()))
+    key = key_path(settings) or "the master key"
+    typer.echo(f"{file} holds everything but the key: keep a copy of {key} in another place.")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `backup` made it.")],
+    home: HomeOption = None,
+    *,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the place of a database, which is kept aside.")
+    ] = False,
+) -> None:
+    """Put a backup into a home that no server uses, beside the key file that belongs to it."""
+    from tertulia.assembly import safekeeping
+    from tertulia.assembly.process import call
+    from tertulia.assembly.settings import load_settings
+
+    settings = load_settings({"home": home})
+    kept = call(lambda: safekeeping.restore(settings, file, replace=replace))
+    typer.echo(f"{file} is restored." + (f" What was there is {kept} now." if kept else ""))
+
+
+@keys.command()
+def rotate(
+    home: HomeOption = None,
+    *,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Keep the old key too, which backups made before now need."),
+    ] = False,
+) -> None:
+    """Make a new master key and wrap every conversation's key with it, also while a server runs.
+
+    The old one is destroyed at the end. When it breaks off, run it again: it goes on with what is
+    left.
+    """
+    from tertulia.assembly import safekeeping
+    from tertulia.assembly.process import call
+    from tertulia.assembly.settings import load_settings
+
+    settings = load_settings({"home": home})
+    done = call(
+        lambda: safekeeping.rotate(
+            settings,
+            retire=not keep,
+            on_progress=lambda left: typer.echo(f"{left} conversations are left.", err=True),
+        )
+    )
+    began = "An earlier rotation is finished: version" if done.resumed else "Version"
+    old = "Older ones are kept." if keep else "Older ones are destroyed."
+    typer.echo(
+        f"{began} {done.version} of the master key wraps all; {done.rewrapped} were changed. {old}"
+    )
