@@ -103,11 +103,12 @@ def bodies(source: Source) -> Iterator[tuple[Function, int]]:
 
 
 def broad_excepts(sources: Sequence[Source]) -> Finding:
+    """Handlers that could swallow anything. One that ends in a bare `raise` only cleans up."""
     found = [
         source.at(node.lineno)
         for source in sources
         for node in ast.walk(source.tree)
-        if isinstance(node, ast.ExceptHandler) and is_broad(node.type)
+        if isinstance(node, ast.ExceptHandler) and is_broad(node.type) and not raises_on(node)
     ]
     per_1000 = 1000 * len(found) / max(sum(source.lines for source in sources), 1)
     name = "broad excepts per 1,000 lines"
@@ -118,6 +119,11 @@ def is_broad(caught: ast.expr | None) -> bool:
     if isinstance(caught, ast.Tuple):
         return any(is_broad(each) for each in caught.elts)
     return caught is None or (isinstance(caught, ast.Name) and caught.id in BROAD)
+
+
+def raises_on(handler: ast.ExceptHandler) -> bool:
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
 
 
 def mocks(tests: Sequence[Source]) -> Finding:
