@@ -1,24 +1,43 @@
 """The HTTP surface of a process: roles add their routes, one listener serves them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, NewType, Protocol, cast
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
 
-from tertulia.domain.access import Principal, Rule
+from tertulia.domain.access import Principal, Rule, allows
+from tertulia.kit.errors import Kind, TertuliaError
 
 ReadyCheck = Callable[[], Awaitable[str | None]]
 """None when ready, else one sentence that says what is missing."""
 
-Authenticate = Callable[[Any], Awaitable[Principal | None]]
-"""From a Starlette HTTPConnection to its caller; raises UNAUTHENTICATED for a bad secret."""
+Authenticate = Callable[[HTTPConnection], Awaitable[Principal | None]]
+"""From a connection to its caller; None when it shows no secret. SignedOutError for a bad one."""
+
+Registrants = NewType("Registrants", int)
+"""How many roles of the process wait in `Http.served`."""
+
+
+class SignedOutError(TertuliaError):
+    """Sign in first."""
+
+    code = "signed_out"
+    kind = Kind.UNAUTHENTICATED
 
 
 class Http(Protocol):
-    """Roles call `include`, `authenticate_with` and `check_ready` when they start; the listener
-    opens when every role of the process has done so. Handlers find the caller by
-    `principal(request, rule)` of the process's authenticator; a TertuliaError becomes a problem
-    document (RFC 9457), in `/v1` and `/chat` what their contracts say."""
+    """Roles call `include`, `authenticate_with` and `check_ready` when they start, then wait in
+    `served`; the listener opens when every role of the process has done so. Handlers find their
+    caller by `requires(rule)`; a TertuliaError becomes a problem document (RFC 9457), or what
+    the route's `ErrorSpeaker` makes of it."""
+
+    @property
+    def draining(self) -> asyncio.Event:
+        """Set when the listener begins to close: answers without an end must end themselves."""
+        ...
 
     def include(self, router: APIRouter) -> None: ...
 
@@ -31,4 +50,37 @@ class Http(Protocol):
         ...
 
 
-__all__ = ["Authenticate", "Http", "Principal", "ReadyCheck", "Rule"]
+class ErrorSpeaker(Protocol):
+    """A route (`APIRouter(route_class=…)`) whose contract has its own way to tell of errors."""
+
+    def answer_error(self, error: TertuliaError, status: int) -> Response: ...
+
+
+class Requires:
+    """The dependency by which a route declares its rule.
+
+    OWNER lets every signed-in caller through: whose thing it is, is only known to the use case,
+    which asks `allows` again with the owner.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+
+    async def __call__(self, connection: HTTPConnection) -> Principal | None:
+        if self.rule is Rule.PUBLIC:
+            return None
+        principal = await caller(connection)
+        if not allows(Rule.SIGNED_IN if self.rule is Rule.OWNER else self.rule, principal):
+            raise SignedOutError
+        return principal
+
+
+def requires(rule: Rule) -> Any:
+    """How a route declares `rule`, as a parameter or among its dependencies."""
+    return Depends(Requires(rule))
+
+
+async def caller(connection: HTTPConnection) -> Principal | None:
+    """Who is there now: also asks again whether a live socket's credential still holds."""
+    authenticate = cast("Authenticate", connection.app.state.authenticate)
+    return await authenticate(connection)

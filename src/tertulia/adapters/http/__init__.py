@@ -1,0 +1,1 @@
+"""HTTP on FastAPI and uvicorn."""

@@ -1,0 +1,25 @@
+"""Settings of the HTTP listener."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tertulia.kit.settings import Settings
+
+
+class HttpSettings(Settings):
+    """How requests are taken."""
+
+    section: ClassVar[str] = "http"
+
+    max_body_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
+    """The largest request body; a larger one is answered 413."""
+
+    send_timeout_s: float = Field(default=30.0, gt=0)
+    """A reader of a stream or socket that takes nothing for so long is disconnected."""
+
+    drain_s: int = Field(default=10, ge=1, le=20)
+    """How long open requests may take to finish when the process stops."""
+
+    access_log: bool = True
+    """Log a line for each request (ids, status and duration, never content)."""
