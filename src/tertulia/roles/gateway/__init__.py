@@ -1,0 +1,1 @@
+"""The one door: sign-in, tokens, rate limits."""

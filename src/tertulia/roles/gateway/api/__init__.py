@@ -1,0 +1,1 @@
+"""The gateway's edge: who calls, and the routes to sign in and out."""

@@ -1,0 +1,83 @@
+"""Who calls: a token, a session's cookie, or nobody."""
+
+from typing import Final
+
+from starlette.requests import HTTPConnection
+
+from tertulia.domain.access import Principal
+from tertulia.domain.ids import UserId
+from tertulia.domain.secrets import TOKEN_PREFIX
+from tertulia.ports.http import SignedOutError
+from tertulia.ports.rate_limiter import RateLimiter
+from tertulia.ports.store import CredentialKind, Store
+from tertulia.roles.gateway.errors import RateLimitedError
+from tertulia.roles.gateway.service import find
+from tertulia.roles.gateway.settings import GatewaySettings
+
+COOKIE: Final = "tertulia_session"
+
+
+class Authenticator:
+    """Finds the principal of a connection, and counts it once against its rate limit.
+
+    `open_user` is who an open server takes unknown callers for; such a principal reaches only
+    the routes that say so.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        limiter: RateLimiter,
+        settings: GatewaySettings,
+        open_user: UserId | None,
+    ) -> None:
+        self._store = store
+        self._limiter = limiter
+        self._settings = settings
+        self._open_user = open_user
+        self.used: set[str] = set()
+        """Credentials that were used and not noted yet."""
+
+    async def __call__(self, connection: HTTPConnection) -> Principal | None:
+        principal = await self._principal(connection)
+        if principal is not None:
+            await self._limit(connection, principal)
+            if principal.via != "open":
+                self.used.add(principal.credential_id)
+        return principal
+
+    async def _principal(self, connection: HTTPConnection) -> Principal | None:
+        shown = connection.headers.get("authorization")
+        if shown is not None:
+            scheme, _, secret = shown.partition(" ")
+            if scheme.lower() == "bearer" and secret.startswith(TOKEN_PREFIX):
+                return await self._found("token", secret)
+            # OpenAI clients must be given some key; an open server does not mind which.
+            if self._open_user is None:
+                raise SignedOutError
+        elif "cookie" in connection.headers and COOKIE in connection.cookies:
+            return await self._found("session", connection.cookies[COOKIE])
+        if self._open_user is None:
+            return None
+        return Principal(user_id=self._open_user, via="open", credential_id="open")
+
+    async def _found(self, kind: CredentialKind, secret: str) -> Principal:
+        credential = await find(self._store, kind, secret)
+        if credential is None:
+            raise SignedOutError
+        return Principal(
+            user_id=credential.user_id,
+            via="token" if kind == "token" else "session",
+            credential_id=credential.id,
+        )
+
+    async def _limit(self, connection: HTTPConnection, principal: Principal) -> None:
+        limit = self._settings.requests_per_minute
+        # A live socket asks again and again whether its caller may stay: that is one request.
+        if limit is None or connection.scope["state"].get("counted"):
+            return
+        connection.scope["state"]["counted"] = True
+        key = f"requests:{principal.credential_id}"
+        wait_s = await self._limiter.hit(key, limit=limit, per_s=60)
+        if wait_s is not None:
+            raise RateLimitedError(retry_after_s=wait_s)

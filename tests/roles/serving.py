@@ -1,0 +1,307 @@
+"""The gateway and the chat role behind a real edge, with a real store and a hand that writes
+replies as inference would, but only when the test says so."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import APIRouter
+from starlette.types import ASGIApp
+
+from tertulia.adapters.echo.model import EchoModel
+from tertulia.adapters.http.app import build_edge
+from tertulia.adapters.http.server import HttpServer, open_http
+from tertulia.adapters.http.settings import HttpSettings
+from tertulia.adapters.keyfile.vault import MemoryVault
+from tertulia.adapters.memory.rate_limiter import MemoryRateLimiter
+from tertulia.adapters.memory.signals import MemorySignals
+from tertulia.adapters.memory.token_stream import MemoryTokenStream
+from tertulia.adapters.sql.sqlite import open_sqlite_store
+from tertulia.domain.ids import ConversationId, MessageId, UserId
+from tertulia.domain.messages import Message, Status
+from tertulia.domain.streams import Position
+from tertulia.kit.clock import SystemClock
+from tertulia.kit.ids import new_id
+from tertulia.kit.process_settings import ProcessSettings
+from tertulia.ports.chat_model import ChatModel, ModelNotFoundError
+from tertulia.ports.http import Authenticate, ReadyCheck, Registrants
+from tertulia.ports.model_catalogue import CatalogueEntry
+from tertulia.ports.rate_limiter import RateLimiter
+from tertulia.ports.store import MessageChange, Store, Tx
+from tertulia.ports.token_stream import TokenStream
+from tertulia.roles.chat import role as chat
+from tertulia.roles.chat.settings import ChatSettings
+from tertulia.roles.gateway import role as gateway
+from tertulia.roles.gateway import service
+from tertulia.roles.gateway.settings import GatewaySettings
+
+Json = dict[str, Any]
+
+
+class MemoryCatalogue:
+    """The ModelCatalogue of a test."""
+
+    def __init__(self) -> None:
+        self.entries = {
+            name: CatalogueEntry(
+                name=name,
+                licence="Apache-2.0",
+                size_bytes=1,
+                memory_bytes=1,
+                window_tokens=1,
+                state="absent",
+            )
+            for name in ("small", "large")
+        }
+        self.pulled: list[str] = []
+        self.used: list[str] = []
+
+    async def list(self) -> Sequence[CatalogueEntry]:
+        return list(self.entries.values())
+
+    async def pull(self, name: str) -> None:
+        self._check(name)
+        self.pulled.append(name)
+
+    async def use(self, name: str) -> None:
+        self._check(name)
+        self.used.append(name)
+
+    async def remove(self, name: str) -> None:
+        self._check(name)
+        del self.entries[name]
+
+    def _check(self, name: str) -> None:
+        if name not in self.entries:
+            raise ModelNotFoundError
+
+
+@dataclass(slots=True)
+class Scribe:
+    """Writes replies step by step."""
+
+    store: Store
+    streams: TokenStream
+
+    async def begin(self, reply: Json) -> Message:
+        """Queued → streaming."""
+        conversation_id = ConversationId(reply["conversation_id"])
+        reply_id = MessageId(reply["id"])
+
+        def begin(tx: Tx) -> Message:
+            return tx.messages.change(
+                conversation_id,
+                reply_id,
+                MessageChange(epoch=reply["epoch"], status=Status.STREAMING, model="echo"),
+            )
+
+        begun = await self.store.write(begin)
+        await self.streams.begin(begun.id, begun.epoch, begun.text)
+        return begun
+
+    async def stream(self, reply: Message, offset: int, text: str) -> None:
+        """Show more of it."""
+        await self.streams.append(reply.id, Position(reply.epoch, offset), text)
+
+    async def checkpoint(self, reply: Message, offset: int, text: str) -> bool:
+        """Keep more of it; whether a stop was requested."""
+        return await self.store.write(
+            lambda tx: tx.messages.checkpoint(
+                reply.conversation_id, reply.id, epoch=reply.epoch, offset=offset, text=text
+            )
+        )
+
+    async def end(
+        self, reply: Message, text: str, status: Status = Status.COMPLETE, error: str | None = None
+    ) -> Message:
+        change = MessageChange(epoch=reply.epoch, status=status, text=text, error_code=error)
+        done = await self.store.write(
+            lambda tx: tx.messages.change(reply.conversation_id, reply.id, change)
+        )
+        await self.streams.end(reply.id, reply.epoch, status)
+        return done
+
+    async def write(self, reply: Json, text: str, status: Status = Status.COMPLETE) -> Message:
+        """All of it at once."""
+        begun = await self.begin(reply)
+        await self.stream(begun, len(begun.text), text[len(begun.text) :])
+        return await self.end(begun, text, status)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """`client` is signed in as the owner by a token. Without a listener, clients talk to `app`."""
+
+    store: Store
+    streams: TokenStream
+    limiter: RateLimiter
+    catalogue: MemoryCatalogue
+    http: "HttpServer | MemoryHttp"
+    app: ASGIApp | None
+    url: str
+    path: Path
+    token: str
+    owner_id: UserId
+
+    @cached_property
+    def client(self) -> httpx.AsyncClient:
+        return self.bearing(self.token)
+
+    @cached_property
+    def scribe(self) -> Scribe:
+        return Scribe(self.store, self.streams)
+
+    def anonymous(self, headers: dict[str, str] | None = None) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(app=self.app, client=("127.0.0.1", 1)) if self.app else None
+        return httpx.AsyncClient(
+            transport=transport, base_url=self.url, headers=headers, trust_env=False
+        )
+
+    def bearing(self, token: str) -> httpx.AsyncClient:
+        return self.anonymous({"authorization": f"Bearer {token}"})
+
+    async def stranger(self) -> str:
+        """The token of somebody else with an account here."""
+        user_id = UserId(new_id())
+        with sqlite3.connect(self.path) as database:
+            database.execute("INSERT INTO accounts VALUES (?, ?, 0)", (user_id, "stranger"))
+        database.close()
+        return (await service.create_token(self.store, user_id, "test")).text
+
+    async def revoked(self) -> str:
+        """A token that is no longer good."""
+        secret = await service.create_token(self.store, self.owner_id, "test")
+        await service.revoke_token(self.store, self.owner_id, secret.credential.id)
+        return secret.text
+
+    async def conversation(self, **fields: object) -> Json:
+        answer = await self.client.post("/api/conversations", json={"id": new_id(), **fields})
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    async def turn(self, conversation: Json, text: str = "hello", **fields: object) -> Json:
+        answer = await self.client.post(
+            f"/api/conversations/{conversation['id']}/turns",
+            json={"id": new_id(), "text": text, **fields},
+        )
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    async def message(self, message: Json) -> Json:
+        answer = await self.client.get(path_of(message))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+def path_of(message: Json) -> str:
+    return f"/api/conversations/{message['conversation_id']}/messages/{message['id']}"
+
+
+class MemoryHttp:
+    """The Http port without a listener."""
+
+    def __init__(self, settings: HttpSettings, roles: int) -> None:
+        self.draining = asyncio.Event()
+        self.complete = asyncio.Event()
+        self._settings = settings
+        self._awaited = roles
+        self._routers: list[APIRouter] = []
+        self._checks: dict[str, ReadyCheck] = {}
+        self._authenticate: Authenticate | None = None
+
+    def include(self, router: APIRouter) -> None:
+        self._routers.append(router)
+
+    def authenticate_with(self, authenticate: Authenticate) -> None:
+        self._authenticate = authenticate
+
+    def check_ready(self, name: str, check: ReadyCheck) -> None:
+        self._checks[name] = check
+
+    async def served(self) -> None:
+        self._awaited -= 1
+        if not self._awaited:
+            self.complete.set()
+        await asyncio.Event().wait()
+
+    def app(self) -> ASGIApp:
+        assert self._authenticate is not None
+        return build_edge(
+            self._routers,
+            authenticate=self._authenticate,
+            checks=self._checks,
+            settings=self._settings,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """`listen`: on a free port of this machine, through a real server."""
+
+    model: ChatModel = field(default_factory=EchoModel)
+    open: bool = False
+    listen: bool = False
+    http: HttpSettings = field(default_factory=HttpSettings)
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    chat: ChatSettings = field(default_factory=ChatSettings)
+
+
+@asynccontextmanager
+async def serving(directory: Path, options: Options | None = None) -> AsyncGenerator[Serving]:
+    options = options or Options()
+    signals, limiter, clock = MemorySignals(), MemoryRateLimiter(), SystemClock()
+    streams = MemoryTokenStream(clock, max_bytes=1 << 22, kept_s=60)
+    catalogue = MemoryCatalogue()
+    path = directory / "tertulia.db"
+    process = ProcessSettings(open=options.open, address="127.0.0.1:0")
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(
+            open_sqlite_store(path, MemoryVault(), signals, clock)
+        )
+        if options.listen:
+            opened = open_http(process, options.http, Registrants(2))
+            http = await stack.enter_async_context(opened)
+        else:
+            http = MemoryHttp(options.http, 2)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        roles = [
+            tasks.create_task(gateway.run(http, store, limiter, options.gateway, process)),
+            tasks.create_task(
+                chat.run(
+                    http, store, signals, streams, options.model, catalogue, limiter, options.chat
+                )
+            ),
+        ]
+        stack.callback(_cancel, roles)
+        if isinstance(http, HttpServer):
+            url, app = await http.listening(), None
+        else:
+            await http.complete.wait()
+            url, app = "http://127.0.0.1", http.app()
+        owner = await store.write(lambda tx: tx.accounts.owner())
+        secret = await service.create_token(store, owner.id, "test")
+        made = Serving(
+            store=store,
+            streams=streams,
+            limiter=limiter,
+            catalogue=catalogue,
+            http=http,
+            app=app,
+            url=url,
+            path=path,
+            token=secret.text,
+            owner_id=owner.id,
+        )
+        await stack.enter_async_context(made.client)
+        yield made
+
+
+def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
