@@ -1,0 +1,1 @@
+"""Conversations, turns, streams and the live feed; `/chat/*` and `/v1/*`."""

@@ -1,0 +1,122 @@
+"""Routes of conversations."""
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from tertulia.domain.access import Principal, Rule
+from tertulia.domain.messages import Message
+from tertulia.ports.http import requires
+from tertulia.ports.store import Store
+from tertulia.roles.chat.api import shapes
+from tertulia.roles.chat.api.render import conversation_json, json_response, message_json
+from tertulia.roles.chat.service.change_conversation import (
+    ConversationChange,
+    change_conversation,
+    erase_conversation,
+    get_conversation,
+)
+from tertulia.roles.chat.service.create_conversation import NewConversation, create_conversation
+from tertulia.roles.chat.service.export_conversation import (
+    WholeConversation,
+    as_markdown,
+    read_whole,
+)
+from tertulia.roles.chat.service.list_conversations import list_conversations
+
+SignedIn = Annotated[Principal, requires(Rule.SIGNED_IN)]
+Owner = Annotated[Principal, requires(Rule.OWNER)]
+
+
+def routes(store: Store) -> APIRouter:
+    router = APIRouter(prefix="/api/conversations", tags=["conversations"])
+
+    @router.get("", summary="The conversations", response_model=shapes.Conversations)
+    async def list_(
+        principal: SignedIn,
+        *,
+        archived: bool = False,
+        cursor: Annotated[str | None, Query(max_length=400)] = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> Response:
+        page = await list_conversations(
+            store, principal, archived=archived, cursor=cursor, limit=limit
+        )
+        items = [conversation_json(conversation) for conversation in page.items]
+        return json_response({"items": items, "next": page.next, "feed_seq": page.feed_seq})
+
+    @router.post(
+        "",
+        status_code=201,
+        summary="Make a conversation, once per id",
+        response_model=shapes.Conversation,
+        responses={200: {"description": "It was made before.", "model": shapes.Conversation}},
+    )
+    async def create(body: shapes.NewConversation, principal: SignedIn) -> Response:
+        new = NewConversation(id=str(body.id), title=body.title, model=body.model)
+        conversation, created = await create_conversation(store, principal, new)
+        return json_response(conversation_json(conversation), 201 if created else 200)
+
+    @router.get("/{conversation_id}", summary="One", response_model=shapes.Conversation)
+    async def get(conversation_id: str, principal: Owner) -> Response:
+        conversation = await get_conversation(store, principal, conversation_id)
+        return json_response(conversation_json(conversation))
+
+    @router.patch(
+        "/{conversation_id}",
+        summary="Rename, pin, archive; choose a model or a branch",
+        response_model=shapes.Conversation,
+    )
+    async def change(
+        conversation_id: str, body: shapes.ConversationChange, principal: Owner
+    ) -> Response:
+        wanted = ConversationChange(**body.model_dump(exclude_unset=True))
+        conversation = await change_conversation(store, principal, conversation_id, wanted)
+        return json_response(conversation_json(conversation))
+
+    @router.delete("/{conversation_id}", status_code=204, summary="Erase it and destroy its key")
+    async def erase(conversation_id: str, principal: Owner) -> Response:
+        await erase_conversation(store, principal, conversation_id)
+        return Response(status_code=204)
+
+    @router.get(
+        "/{conversation_id}/export",
+        summary="All of it as JSON, or the branch that is shown as Markdown",
+        response_class=Response,
+        responses={200: {"content": {"application/json": {}, "text/markdown": {}}}},
+    )
+    async def export(
+        conversation_id: str,
+        principal: Owner,
+        format: Literal["json", "markdown"] = "json",  # noqa: A002  the parameter's public name
+    ) -> Response:
+        whole = await read_whole(store, principal, conversation_id)
+        return _attachment(whole, format)
+
+    return router
+
+
+def _attachment(whole: WholeConversation, form: str) -> Response:
+    title = whole.conversation.title or "conversation"
+    suffix = "md" if form == "markdown" else "json"
+    plain = re.sub(r"[^A-Za-z0-9 _-]+", "", title).strip() or "conversation"
+    named = f"filename=\"{plain}.{suffix}\"; filename*=UTF-8''{quote(f'{title}.{suffix}', safe='')}"
+    headers = {"content-disposition": f"attachment; {named}", "cache-control": "no-store"}
+    if form == "markdown":
+        return Response(as_markdown(whole), headers=headers, media_type="text/markdown")
+    document = {
+        "format": "tertulia-conversation",
+        "version": 1,
+        "conversation": conversation_json(whole.conversation),
+        "messages": [_exported(message) for message in whole.messages],
+    }
+    return Response(msgspec.json.encode(document), headers=headers, media_type="application/json")
+
+
+def _exported(message: Message) -> dict[str, object]:
+    """An export is a picture of the moment: also what a running reply has so far."""
+    return {**message_json(message), "text": message.text}
