@@ -13,6 +13,7 @@ class ChangeKind(StrEnum):
     CONVERSATION = "conversation"
     """A conversation was made or changed."""
     CONVERSATION_ERASED = "conversation_erased"
+    """A conversation was erased, with every message of it."""
     MESSAGE = "message"
     """A message was made or changed."""
 
