@@ -20,6 +20,7 @@ from tertulia.adapters.http.problems import (
     on_validation_error,
 )
 from tertulia.adapters.http.reference import reference
+from tertulia.adapters.http.rules import check_rules
 from tertulia.adapters.http.settings import HttpSettings
 from tertulia.kit.errors import TertuliaError
 from tertulia.ports.http import Authenticate, ReadyCheck
@@ -54,7 +55,10 @@ def build_app(
     checks: Mapping[str, ReadyCheck],
     page_directory: Path = DIRECTORY,
 ) -> FastAPI:
-    """Routes match in the order of the routers; those of the roles before the edge's own."""
+    """Routes match in the order of the routers; those of the roles before the edge's own.
+
+    RuleMissingError for a route that does not say who may call it.
+    """
     app = FastAPI(
         title="Tertulia",
         version=__version__,
@@ -72,4 +76,5 @@ def build_app(
     # Side by side in one list: matching through included routers costs twice as much.
     for router in (*routers, probes(checks), reference(app), page(page_directory)):
         app.router.routes.extend(router.routes)
+    check_rules(app.routes)
     return app

@@ -1,16 +1,50 @@
 """`/openapi.json`, and `/docs`: the same as a page that needs no script and no other host."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from tertulia.adapters.http.reference_page import render
+from tertulia.adapters.http.problems import MEDIA_TYPE
+from tertulia.adapters.http.reference_page import STYLE, render
+from tertulia.adapters.http.rules import rule_of
 from tertulia.domain.access import Rule
 from tertulia.ports.http import requires
 
 PUBLIC: Final = [requires(Rule.PUBLIC)]
+
+SECURITY_SCHEMES: Final = {
+    "token": {"type": "http", "scheme": "bearer", "description": "An API token, `tt_…`."},
+    "session": {"type": "apiKey", "in": "cookie", "name": "tertulia_session"},
+}
+SIGNED_IN: Final[list[Mapping[str, list[str]]]] = [{"token": []}, {"session": []}]
+SECURITY: Final[Mapping[Rule, list[Mapping[str, list[str]]]]] = {
+    Rule.PUBLIC: [],
+    Rule.SIGNED_IN: SIGNED_IN,
+    Rule.OWNER: SIGNED_IN,
+    Rule.OPEN_OR_SIGNED_IN: [*SIGNED_IN, {}],
+}
+
+PROBLEM: Final = {
+    "type": "object",
+    "title": "Problem",
+    "description": "What went wrong (RFC 9457). `code` is stable; some codes add fields.",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string", "description": "/problems/ and the code."},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "One sentence for people."},
+        "code": {"type": "string", "description": "For programs."},
+    },
+}
+PROBLEM_ANSWER: Final = {
+    "description": "A problem.",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
 
 
 def reference(app: FastAPI) -> APIRouter:
@@ -33,25 +67,25 @@ def reference(app: FastAPI) -> APIRouter:
 
 def described(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI 3.1 document. Made once, when first asked for."""
+    if app.openapi_schema is not None:
+        return app.openapi_schema
     document = app.openapi()
-    components = document.setdefault("components", {})
-    components["securitySchemes"] = {
-        "token": {"type": "http", "scheme": "bearer", "description": "An API token, `tt_…`."},
-        "session": {"type": "apiKey", "in": "cookie", "name": "tertulia_session"},
-    }
+    components = document["components"]
+    components["securitySchemes"] = SECURITY_SCHEMES
+    for name in ("HTTPValidationError", "ValidationError"):  # ours are problems
+        components["schemas"].pop(name, None)
+    components["schemas"]["Problem"] = PROBLEM
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            for method in route.methods or ():
+                _complete(document["paths"][route.path_format][method.lower()], route)
     return document
 
 
-STYLE: Final = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-code, pre { font: 0.9em/1.5 ui-monospace, monospace; }
-pre { overflow-x: auto; padding: 0.75rem; border: 1px solid #8886; border-radius: 6px; }
-details { border: 1px solid #8886; border-radius: 6px; margin: 0.5rem 0; padding: 0.5rem 0.75rem; }
-summary { cursor: pointer; }
-summary b { display: inline-block; min-width: 4.5rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: 0.25rem 0.5rem; }
-tr { border-top: 1px solid #8884; }
-h2 { margin-top: 2.5rem; }
-"""
+def _complete(operation: dict[str, Any], route: APIRoute) -> None:
+    """What FastAPI cannot know: a readable id, who may call, how errors are told."""
+    operation["operationId"] = f"{route.tags[0]}_{route.name.strip('_')}"
+    operation["security"] = SECURITY[rule_of(route)]
+    operation["responses"].pop("422", None)
+    if not hasattr(route, "answer_error"):
+        operation["responses"]["default"] = PROBLEM_ANSWER

@@ -2,9 +2,22 @@
 
 from collections.abc import Iterator, Mapping
 from html import escape
-from typing import Any
+from typing import Any, Final
 
 Document = Mapping[str, Any]
+
+STYLE: Final = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+code { font: 0.9em/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
+details { border: 1px solid #8886; border-radius: 6px; margin: 0.5rem 0; padding: 0.5rem 0.75rem; }
+summary { cursor: pointer; }
+summary b { display: inline-block; min-width: 4.5rem; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; vertical-align: top; padding: 0.25rem 0.5rem; }
+tr { border-top: 1px solid #8884; }
+h2 { margin-top: 2.5rem; }
+"""
 
 
 def render(document: Document) -> str:

@@ -51,7 +51,7 @@ def routes(store: Store, signals: Signals, live: Live) -> APIRouter:
         response_model=shapes.FeedPage,
         responses={200: {"content": {"text/event-stream": {}}}},
     )
-    async def feed(
+    async def follow(
         request: Request,
         principal: SignedIn,
         after: After = None,

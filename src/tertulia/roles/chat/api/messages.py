@@ -46,7 +46,7 @@ def _reading(router: APIRouter, store: Store) -> None:
         description="Those after `after`; else the last ones before `before`, or of all.",
         response_model=shapes.Messages,
     )
-    async def page(
+    async def list_(
         conversation_id: str,
         principal: Owner,
         before: Seq = None,
@@ -81,7 +81,7 @@ def _turns(router: APIRouter, store: Store, limits: TurnLimits, replies: ReplyEv
         response_model=shapes.Turn,
         responses=REPEATED,
     )
-    async def begin(
+    async def begin_turn(
         conversation_id: str, body: shapes.NewTurn, request: Request, principal: Owner
     ) -> Response:
         await limits.check(principal, body.text)
@@ -115,7 +115,7 @@ def _replies(router: APIRouter, store: Store, limits: TurnLimits) -> None:
         response_model=shapes.Turn,
         responses=REPEATED,
     )
-    async def again(
+    async def regenerate_(
         conversation_id: str, message_id: str, body: shapes.Regeneration, principal: Owner
     ) -> Response:
         await limits.check(principal)
@@ -136,7 +136,7 @@ def _replies(router: APIRouter, store: Store, limits: TurnLimits) -> None:
         response_model=shapes.Turn,
         responses=REPEATED,
     )
-    async def go_on(
+    async def continue_(
         conversation_id: str, message_id: str, body: shapes.Continuation, principal: Owner
     ) -> Response:
         await limits.check(principal)
@@ -157,7 +157,7 @@ def _replies(router: APIRouter, store: Store, limits: TurnLimits) -> None:
         summary="Say what you think of a reply",
         response_model=shapes.Message,
     )
-    async def judge(
+    async def give_feedback_(
         conversation_id: str, message_id: str, body: shapes.Feedback, principal: Owner
     ) -> Response:
         verdict = Feedback(rating=body.rating, comment=body.comment)
@@ -169,6 +169,8 @@ def _replies(router: APIRouter, store: Store, limits: TurnLimits) -> None:
         summary="Take the verdict back",
         response_model=shapes.Message,
     )
-    async def unjudge(conversation_id: str, message_id: str, principal: Owner) -> Response:
+    async def withdraw_feedback(
+        conversation_id: str, message_id: str, principal: Owner
+    ) -> Response:
         message = await give_feedback(store, principal, conversation_id, message_id, None)
         return json_response(message_json(message))

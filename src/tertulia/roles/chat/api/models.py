@@ -20,7 +20,7 @@ def routes(model: ChatModel, catalogue: ModelCatalogue) -> APIRouter:
     @router.get(
         "/models", dependencies=SIGNED_IN, summary="The models", response_model=shapes.Models
     )
-    async def models() -> Response:
+    async def list_() -> Response:
         found = await model.models()
         items = [msgspec.to_builtins(info) for info in found]
         return json_response({"items": items, "default": found[0].id if found else None})
@@ -31,7 +31,7 @@ def routes(model: ChatModel, catalogue: ModelCatalogue) -> APIRouter:
         summary="Models that can be had for the embedded runtime",
         response_model=shapes.Catalogue,
     )
-    async def entries() -> Response:
+    async def catalogue_() -> Response:
         return json_response({"items": list(await catalogue.list())})
 
     @router.post(

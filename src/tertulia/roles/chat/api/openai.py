@@ -65,12 +65,12 @@ def routes(model: ChatModel, limits: TurnLimits) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
 
     @router.get("/models", summary="The models, as OpenAI lists them")
-    async def models(_principal: Caller) -> Response:
+    async def list_models(_principal: Caller) -> Response:
         data = [_model_json(info.id, info.owned_by) for info in await model.models()]
         return json_response({"object": "list", "data": data})
 
     @router.get("/models/{name:path}", summary="One model, as OpenAI shows it")
-    async def one(name: str, _principal: Caller) -> Response:
+    async def get_model(name: str, _principal: Caller) -> Response:
         for info in await model.models():
             if info.id == name:
                 return json_response(_model_json(info.id, info.owned_by))

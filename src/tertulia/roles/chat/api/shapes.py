@@ -216,13 +216,3 @@ class CatalogueEntry(BaseModel):
 
 class Catalogue(BaseModel):
     items: list[CatalogueEntry]
-
-
-class Problem(BaseModel):
-    """RFC 9457; `code` is stable."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str

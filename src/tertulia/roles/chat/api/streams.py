@@ -69,7 +69,7 @@ def routes(store: Store, replies: ReplyEvents) -> APIRouter:
         "path takes a WebSocket, whose frames are `{event, id, data}`.",
         response_class=EventStream,
     )
-    async def stream(
+    async def reply(
         conversation_id: str,
         message_id: str,
         request: Request,

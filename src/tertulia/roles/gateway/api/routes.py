@@ -65,7 +65,7 @@ def _session_routes(
         summary="Who is signed in",
         response_model=shapes.Session,
     )
-    async def session(principal: SignedIn) -> Response:
+    async def get(principal: SignedIn) -> Response:
         def look(tx: Tx) -> tuple[Account | None, Credential | None]:
             kind = "token" if principal.via == "token" else "session"
             held = (c for c in tx.credentials.list(kind) if c.id == principal.credential_id)
@@ -91,7 +91,7 @@ def _token_routes(router: APIRouter, store: Store) -> None:
     @router.get(
         "/api/tokens", tags=["tokens"], summary="The API tokens", response_model=shapes.Tokens
     )
-    async def list_tokens(principal: SignedIn) -> Response:
+    async def list_(principal: SignedIn) -> Response:
         tokens = await service.list_tokens(store, principal.user_id)
         return _json({"items": [_token(token) for token in tokens]})
 
@@ -102,14 +102,14 @@ def _token_routes(router: APIRouter, store: Store) -> None:
         summary="Make an API token",
         response_model=shapes.NewToken,
     )
-    async def create_token(body: shapes.TokenRequest, principal: SignedIn) -> Response:
+    async def create(body: shapes.TokenRequest, principal: SignedIn) -> Response:
         secret = await service.create_token(store, principal.user_id, body.name)
         return _json({**_token(secret.credential), "token": secret.text}, 201)
 
     @router.delete(
         "/api/tokens/{token_id}", tags=["tokens"], status_code=204, summary="Revoke an API token"
     )
-    async def revoke_token(
+    async def revoke(
         token_id: str, principal: Annotated[Principal, requires(Rule.OWNER)]
     ) -> Response:
         await service.revoke_token(store, principal.user_id, token_id)
