@@ -23,7 +23,7 @@ help:
 	@echo 'make lock       lock the dependencies anew             (ARGS=--upgrade)'
 
 run: page
-	-@$(BIN)/tertulia model pull $(MODEL)
+	-@$(BIN)/tertulia model list --json | grep -q '"in_use"' || $(BIN)/tertulia model pull $(MODEL)
 	@$(BIN)/tertulia up $(ARGS)
 
 test: .venv/.dev page
