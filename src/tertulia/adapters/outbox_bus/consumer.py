@@ -13,6 +13,7 @@ from tertulia.adapters.outbox_bus.verdicts import STORE_TROUBLE, Judge, Verdict,
 from tertulia.kit.clock import Clock
 from tertulia.kit.crash_points import crash_point
 from tertulia.kit.metrics import BUS_HANDLED, BUS_HANDLING_S, BUS_STORE_ERRORS, BUS_WAITED_S
+from tertulia.kit.tasks import uninterrupted
 from tertulia.ports.signals import Signals, Subscription
 from tertulia.ports.store import QueuedMessage, Store, Tx
 
@@ -86,13 +87,8 @@ class Consumer:
         free = self._concurrency - len(self._held)
         if not self._verdicts and free <= 0:
             return
-        exchange = asyncio.ensure_future(self._exchange())
-        try:
-            taken = await asyncio.shield(exchange)
-        except asyncio.CancelledError:
-            await exchange  # what it takes is handed back in `_close`
-            raise
-        for message in taken:
+        # What it takes is handed back in `_close` when this is cancelled meanwhile.
+        for message in await uninterrupted(self._exchange()):
             held = self._held[message.id]
             held.task = handlers.create_task(self._handle(held))
 

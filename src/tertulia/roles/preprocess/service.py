@@ -88,7 +88,9 @@ class Preprocessing:
                 again = MessageChange(epoch=event.epoch, status=Status.QUEUED, clear_error=True)
                 tx.messages.change(event.conversation_id, event.reply_id, again)
             tx.outbox.add(
-                inference_topic(turn.conversation.character_id, worker), event.reply_id, request
+                inference_topic(turn.conversation.character_id, worker),
+                event.conversation_id,
+                request,
             )
 
         crash_point("preprocess.before_commit")

@@ -1,0 +1,1 @@
+"""Inference: from a request to a stored reply, token by token."""

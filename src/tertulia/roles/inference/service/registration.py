@@ -1,0 +1,60 @@
+"""A worker's place in the group of its character."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from tertulia.ports.leases import Leases
+from tertulia.roles.inference.settings import InferenceSettings
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Registration:
+    """Holds a place for as long as it is open; a place that was lost is claimed again."""
+
+    def __init__(self, leases: Leases, group: str, settings: InferenceSettings) -> None:
+        self._leases = leases
+        self._group = group
+        self._settings = settings
+        self._fence = 0
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None, None]:
+        """Entered once the place is held: while another process of this name lives, not yet."""
+        await self._claim()
+        try:
+            async with asyncio.TaskGroup() as group:
+                renewal = group.create_task(self._renew_for_ever())
+                try:
+                    yield
+                finally:
+                    renewal.cancel()
+        finally:
+            await self._leases.release(self._group, self._settings.worker, self._fence)
+
+    async def _claim(self) -> None:
+        settings = self._settings
+        while True:
+            fence = await self._leases.claim(
+                self._group, settings.worker, capacity=settings.capacity, ttl_s=settings.lease_s
+            )
+            if fence is not None:
+                self._fence = fence
+                log.info("worker registered", group=self._group, worker=settings.worker)
+                return
+            log.warning("worker name taken", group=self._group, worker=settings.worker)
+            await asyncio.sleep(settings.lease_s / 3)
+
+    async def _renew_for_ever(self) -> None:
+        settings = self._settings
+        while True:
+            await asyncio.sleep(settings.lease_s / 3)
+            held = await self._leases.renew(
+                self._group, settings.worker, self._fence, ttl_s=settings.lease_s
+            )
+            if not held:
+                log.warning("worker place lost", group=self._group, worker=settings.worker)
+                await self._claim()

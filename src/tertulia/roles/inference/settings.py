@@ -1,0 +1,54 @@
+"""How a worker writes replies."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tertulia.kit.settings import Settings
+
+
+class InferenceSettings(Settings):
+    """Capacity and times of a worker."""
+
+    section: ClassVar[str] = "inference"
+
+    worker: str = Field(default="local", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    """This worker's name: its own among all workers, and the same after a restart."""
+
+    capacity: int = Field(default=128, ge=1)
+    """Replies in hand at once, those included that wait for a free place in the model."""
+
+    lease_s: float = Field(default=15.0, gt=0)
+    """How long this worker counts as alive without a sign; renewed at a third of this."""
+
+    branch_messages: int = Field(default=200, ge=2)
+    """The model is never shown more messages than this."""
+
+    reply_tokens: int | None = Field(default=None, ge=16)
+    """The longest reply; unset, what the model's source allows."""
+
+    batch_s: float = Field(default=0.03, ge=0)
+    """Pause between two parts of a stream: 40 ms is about what a reader can see."""
+
+    checkpoint_s: float = Field(default=0.1, ge=0)
+    """How long shown text waits to be saved together with what follows."""
+
+    unsaved_max_s: float = Field(default=0.25, gt=0)
+    """Text goes no further to readers while text shown this long ago is not saved: what a crash
+    can take from a reader is bounded, and a store that answers in time is never waited for."""
+
+    drain_s: float = Field(default=5.0, ge=0)
+    """How long replies may go on when the process is asked to stop; then they are interrupted."""
+
+    retry_within_s: float = Field(default=5.0, ge=0)
+    """A model that fails before its first text is asked again for this long, when that may
+    help."""
+
+    store_patience_s: float = Field(default=10.0, ge=0)
+    """How long a reply may stay unsaved in a store in trouble before it is cut off."""
+
+    titles: bool = True
+    """Whether the model names conversations after their first reply."""
+
+    title_timeout_s: float = Field(default=60.0, gt=0)
+    """How long making a title may take."""
