@@ -90,6 +90,13 @@ class Keyring:
     def rotated(self) -> Self:
         return type(self)(root=self.root, keys={**self.keys, self.version + 1: new_key()})
 
+    def joined(self, other: Self) -> Self:
+        """With the versions that `other` has too; KeyringError unless it is of the same origin."""
+        if other.root != self.root:
+            msg = "The two master keys have nothing to do with each other."
+            raise KeyringError(msg)
+        return type(self)(root=self.root, keys={**other.keys, **self.keys})
+
     def retired(self, before: int) -> Self:
         """Without the versions older than `before`; the newest always stays."""
         keep = min(before, self.version)

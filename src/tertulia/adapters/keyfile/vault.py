@@ -128,6 +128,11 @@ class FileVault:
         with self._lock, _exclusive(self._path):
             _write(self._path, self._current().retired(before), replace=True)
 
+    def adopt(self, keyring: Keyring) -> None:
+        """Take in the versions of an older copy of this keyring (KeyringError for another's)."""
+        with self._lock, _exclusive(self._path):
+            _write(self._path, self._current().joined(keyring), replace=True)
+
     def _current(self) -> Keyring:
         try:
             status = self._path.stat()
