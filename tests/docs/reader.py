@@ -30,6 +30,7 @@ class Reader:
         self._address = f"127.0.0.1:{_free_port()}"
         self._exports = directory / ".exports"
         self._running: list[subprocess.Popen[str]] = []
+        self._listening: list[threading.Thread] = []
         self._printed = ""
         (directory / "home").mkdir()
         self._environment = {
@@ -67,6 +68,8 @@ class Reader:
         for process in self._running:
             os.killpg(process.pid, signal.SIGTERM)
         codes = [process.wait(BLOCK_S) for process in self._running]
+        for thread in self._listening:
+            thread.join(BLOCK_S)
         assert not any(codes), f"ended with {codes}"
 
     def _script(self, text: str) -> str:
@@ -100,7 +103,9 @@ class Reader:
         )
         self._running.append(process)
         lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        threading.Thread(target=_pass_on, args=(process, lines), daemon=True).start()
+        thread = threading.Thread(target=_pass_on, args=(process, lines), daemon=True)
+        thread.start()
+        self._listening.append(thread)
         seen: list[str] = []
         while (line := lines.get(timeout=BLOCK_S)) is not None:
             seen.append(line)
@@ -126,8 +131,9 @@ def reading(directory: Path) -> Generator[Reader]:
 
 def _pass_on(process: subprocess.Popen[str], lines: "queue.SimpleQueue[str | None]") -> None:
     assert process.stdout is not None
-    for line in process.stdout:
-        lines.put(line)
+    with process.stdout as printed:
+        for line in printed:
+            lines.put(line)
     lines.put(None)
 
 
