@@ -2,8 +2,17 @@
 
 import os
 from collections.abc import Callable
+from typing import Final
 
 import pytest
+from hypothesis import settings
+
+IN_CI: Final = os.environ.get("CI", "").lower() in {"1", "true"}
+
+# No test may fail because the machine is slow. In CI the same examples are tried in every run; on
+# a desk new ones are, so that something is found some day.
+settings.register_profile("tertulia", deadline=None, derandomize=IN_CI, print_blob=True)
+settings.load_profile("tertulia")
 
 Requires = Callable[[object, str], None]
 
@@ -13,12 +22,11 @@ def requires() -> Requires:
     """`requires(found, what)`: go on when `found` is true. Otherwise the test skips, saying `what`
     is missing; in CI (`CI=true`) it fails, so that nothing stays untested unnoticed.
     """
-    in_ci = os.environ.get("CI", "").lower() in {"1", "true"}
 
     def check(found: object, what: str) -> None:
         if found:
             return
-        if in_ci:
+        if IN_CI:
             pytest.fail(f"CI needs {what}")
         pytest.skip(f"needs {what}")
 
