@@ -1,90 +1,112 @@
 import type {
   CatalogueEntry,
   Conversation,
-  ConversationPage,
+  ConversationChange,
+  Conversations,
   Message,
-  MessagePage,
-  ModelList,
+  Messages,
+  Models,
+  NewConversation,
+  NewTurn,
+  Regeneration,
   Session,
   Turn,
 } from "@/api/schema";
-import type { Http } from "./http";
+import { type Http, Problem, Unreachable } from "./http";
 
-export type ConversationChange = Partial<
-  Pick<Conversation, "title" | "pinned" | "archived" | "model" | "leaf_id">
->;
-
-/** What is asked for a turn; the same `id` again is the same turn again. */
-export type TurnRequest = {
-  readonly id: string;
-  readonly text: string;
-  readonly parent_id: string | null;
-  readonly model?: string;
-};
-
-const at = (id: string): string => `/api/conversations/${encodeURIComponent(id)}`;
-const within = (id: string, message: string): string =>
-  `${at(id)}/messages/${encodeURIComponent(message)}`;
+const PAGE = 50;
 
 /** The HTTP interface, one function a route. Each throws Problem or Unreachable. */
-export function createCalls({ request }: Http) {
+export type Calls = ReturnType<typeof createCalls>;
+
+export function createCalls({ client }: Http) {
   return {
-    session: () => request<Session>("GET", "/api/session"),
-    signIn: (token: string) => request<Session>("POST", "/api/session", { token }),
-    signOut: () => request<null>("DELETE", "/api/session"),
+    session: (): Promise<Session> => answer(client.GET("/api/session")),
+    signIn: (token: string): Promise<Session> =>
+      answer(client.POST("/api/session", { body: { token } })),
+    signOut: (): Promise<unknown> => done(client.DELETE("/api/session")),
 
-    models: () => request<ModelList>("GET", "/api/models"),
-    catalogue: () => request<{ items: readonly CatalogueEntry[] }>("GET", "/api/catalogue"),
-    pullModel: (name: string) =>
-      request<unknown>("POST", `/api/catalogue/${encodeURIComponent(name)}/pull`),
-    useModel: (name: string) =>
-      request<unknown>("POST", `/api/catalogue/${encodeURIComponent(name)}/use`),
+    models: (): Promise<Models> => answer(client.GET("/api/models")),
+    catalogue: async (): Promise<readonly CatalogueEntry[]> =>
+      (await answer(client.GET("/api/catalogue"))).items,
+    pullModel: (name: string): Promise<unknown> =>
+      done(client.POST("/api/catalogue/{name}/pull", { params: { path: { name } } })),
+    useModel: (name: string): Promise<unknown> =>
+      done(client.POST("/api/catalogue/{name}/use", { params: { path: { name } } })),
 
-    conversations: (archived: boolean, cursor: string | null) =>
-      request<ConversationPage>(
-        "GET",
-        `/api/conversations?${query({ archived: String(archived), cursor, limit: "50" })}`,
+    conversations: (archived: boolean, cursor: string | null): Promise<Conversations> =>
+      answer(
+        client.GET("/api/conversations", {
+          params: { query: { archived, limit: PAGE, ...(cursor === null ? {} : { cursor }) } },
+        }),
       ),
-    conversation: (id: string) => request<Conversation>("GET", at(id)),
-    createConversation: (body: { id: string; model?: string }) =>
-      request<Conversation>("POST", "/api/conversations", body),
-    changeConversation: (id: string, change: ConversationChange) =>
-      request<Conversation>("PATCH", at(id), change),
-    eraseConversation: (id: string) => request<null>("DELETE", at(id)),
+    conversation: (id: string): Promise<Conversation> =>
+      answer(client.GET("/api/conversations/{conversation_id}", at(id))),
+    createConversation: (body: NewConversation): Promise<Conversation> =>
+      answer(client.POST("/api/conversations", { body })),
+    changeConversation: (id: string, body: ConversationChange): Promise<Conversation> =>
+      answer(client.PATCH("/api/conversations/{conversation_id}", { ...at(id), body })),
+    eraseConversation: (id: string): Promise<unknown> =>
+      done(client.DELETE("/api/conversations/{conversation_id}", at(id))),
 
-    messages: (id: string, before: number | null) =>
-      request<MessagePage>(
-        "GET",
-        `${at(id)}/messages?${query({ before: before?.toString() ?? null, limit: "50" })}`,
+    messages: (id: string, before: number | null): Promise<Messages> =>
+      answer(
+        client.GET("/api/conversations/{conversation_id}/messages", {
+          params: {
+            path: { conversation_id: id },
+            query: { limit: PAGE, ...(before === null ? {} : { before }) },
+          },
+        }),
       ),
-    message: (id: string, message: string) => request<Message>("GET", within(id, message)),
-    startTurn: (id: string, body: TurnRequest) => request<Turn>("POST", `${at(id)}/turns`, body),
-    regenerate: (id: string, message: string, body: { id: string; model?: string }) =>
-      request<Turn>("POST", `${within(id, message)}/regenerate`, body),
-    continueReply: (id: string, message: string, body: { id: string }) =>
-      request<Turn>("POST", `${within(id, message)}/continue`, body),
-    stop: (id: string, message: string) => request<Message>("POST", `${within(id, message)}/stop`),
-    rate: (id: string, message: string, rating: "up" | "down") =>
-      request<Message>("PUT", `${within(id, message)}/feedback`, { rating }),
-    unrate: (id: string, message: string) =>
-      request<Message>("DELETE", `${within(id, message)}/feedback`),
+    message: (of: MessageKey): Promise<Message> => answer(client.GET(`${MESSAGE}`, within(of))),
+    startTurn: (id: string, body: NewTurn): Promise<Turn> =>
+      answer(client.POST("/api/conversations/{conversation_id}/turns", { ...at(id), body })),
+    regenerate: (of: MessageKey, body: Regeneration): Promise<Turn> =>
+      answer(client.POST(`${MESSAGE}/regenerate`, { ...within(of), body })),
+    continueReply: (of: MessageKey, id: string): Promise<Turn> =>
+      answer(client.POST(`${MESSAGE}/continue`, { ...within(of), body: { id } })),
+    stop: (of: MessageKey): Promise<Message> => answer(client.POST(`${MESSAGE}/stop`, within(of))),
+    rate: (of: MessageKey, rating: "up" | "down"): Promise<Message> =>
+      answer(client.PUT(`${MESSAGE}/feedback`, { ...within(of), body: { rating } })),
+    unrate: (of: MessageKey): Promise<Message> =>
+      answer(client.DELETE(`${MESSAGE}/feedback`, within(of))),
   };
 }
 
-export type Calls = ReturnType<typeof createCalls>;
+type MessageKey = Pick<Message, "id" | "conversation_id">;
+
+const MESSAGE = "/api/conversations/{conversation_id}/messages/{message_id}";
 
 /** Where the stream of a reply is, from `position` on. */
-export function streamPath(id: string, message: string, position: string | null): string {
-  const after = query({ after: position });
-  return `${within(id, message)}/stream${after && `?${after}`}`;
+export function streamPath({ id, conversation_id }: MessageKey, position: string | null): string {
+  const path = `/api/conversations/${conversation_id}/messages/${id}/stream`;
+  return position === null ? path : `${path}?after=${position}`;
 }
 
 /** Where a file of the whole conversation is. */
 export function exportPath(id: string, format: "json" | "markdown"): string {
-  return `${at(id)}/export?format=${format}`;
+  return `/api/conversations/${id}/export?format=${format}`;
 }
 
-function query(values: Record<string, string | null>): string {
-  const given = Object.entries(values).filter((pair): pair is [string, string] => pair[1] !== null);
-  return new URLSearchParams(given).toString();
+function at(id: string) {
+  return { params: { path: { conversation_id: id } } };
+}
+
+function within({ id, conversation_id }: MessageKey) {
+  return { params: { path: { conversation_id, message_id: id } } };
+}
+
+/** The body of an answer; one that broke off is as good as none. */
+async function answer<T>(call: Promise<{ data?: T }>): Promise<T> {
+  const { data } = await done(call);
+  if (data === undefined) throw new Unreachable();
+  return data;
+}
+
+async function done<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    throw error instanceof Problem ? error : new Unreachable();
+  }
 }

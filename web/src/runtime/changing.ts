@@ -1,5 +1,5 @@
-import type { Message } from "@/api/schema";
-import type { Calls, ConversationChange } from "./calls";
+import type { ConversationChange, Message } from "@/api/schema";
+import type { Calls } from "./calls";
 import { newId } from "./ids";
 import { sentenceFor } from "./problems";
 import type { Store } from "./store";
@@ -36,28 +36,24 @@ export function createChanging(store: Store, calls: Calls) {
     regenerate: (reply: Message, model: string | null) =>
       attempt("No new answer was asked for.", async () => {
         const body = { id: newId(), ...(model === null ? {} : { model }) };
-        const turn = await calls.regenerate(reply.conversation_id, reply.id, body);
+        const turn = await calls.regenerate(reply, body);
         store.dispatch({ type: "turn_accepted", turn, requestId: body.id });
       }),
 
     continueReply: (reply: Message) =>
       attempt("The answer does not go on.", async () => {
-        const body = { id: newId() };
-        const turn = await calls.continueReply(reply.conversation_id, reply.id, body);
-        store.dispatch({ type: "turn_accepted", turn, requestId: body.id });
+        const requestId = newId();
+        const turn = await calls.continueReply(reply, requestId);
+        store.dispatch({ type: "turn_accepted", turn, requestId });
       }),
 
     stop: (reply: Message) =>
-      attempt("The answer was not stopped.", () =>
-        received(calls.stop(reply.conversation_id, reply.id)),
-      ),
+      attempt("The answer was not stopped.", () => received(calls.stop(reply))),
 
     rate: (reply: Message, rating: "up" | "down") =>
       attempt("The rating was not saved.", () =>
         received(
-          reply.feedback?.rating === rating
-            ? calls.unrate(reply.conversation_id, reply.id)
-            : calls.rate(reply.conversation_id, reply.id, rating),
+          reply.feedback?.rating === rating ? calls.unrate(reply) : calls.rate(reply, rating),
         ),
       ),
   };

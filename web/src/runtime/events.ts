@@ -1,11 +1,4 @@
-import type {
-  Change,
-  Conversation,
-  ConversationPage,
-  Message,
-  MessagePage,
-  Turn,
-} from "@/api/schema";
+import type { Change, Conversation, Conversations, Message, Messages, Turn } from "@/api/schema";
 import type { Connection, Notice, Outgoing, SessionState } from "./state";
 
 /** Whatever can happen to the state. */
@@ -15,7 +8,7 @@ export type Event =
   | { readonly type: "resynced" }
   | { readonly type: "changes_received"; readonly changes: readonly Change[] }
   | { readonly type: "list_requested"; readonly archived: boolean }
-  | { readonly type: "list_received"; readonly archived: boolean; readonly page: ConversationPage }
+  | { readonly type: "list_received"; readonly archived: boolean; readonly page: Conversations }
   | { readonly type: "list_failed"; readonly archived: boolean }
   | { readonly type: "conversation_received"; readonly conversation: Conversation }
   | { readonly type: "conversation_erased"; readonly conversationId: string }
@@ -23,7 +16,7 @@ export type Event =
   | {
       readonly type: "thread_received";
       readonly conversationId: string;
-      readonly page: MessagePage;
+      readonly page: Messages;
     }
   | { readonly type: "thread_failed"; readonly conversationId: string; readonly missing: boolean }
   | { readonly type: "older_requested"; readonly conversationId: string }

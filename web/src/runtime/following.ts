@@ -74,7 +74,7 @@ async function followReply(
   while (!signal.aborted) {
     try {
       const position = frames.position() ?? store.state().replies[message.id]?.position ?? null;
-      const path = streamPath(message.conversation_id, message.id, position);
+      const path = streamPath(message, position);
       for await (const event of readSse(await http.stream(path, signal))) {
         failures = 0;
         if (signal.aborted) return;
@@ -123,12 +123,8 @@ function isFinal(error: unknown): boolean {
   return error instanceof Problem && error.status < 500 && error.status !== 429;
 }
 
-async function refetch(
-  store: Store,
-  calls: Pick<Calls, "message">,
-  { id, conversation_id }: Message,
-): Promise<void> {
-  const message = await calls.message(conversation_id, id).catch(() => null);
+async function refetch(store: Store, calls: Pick<Calls, "message">, reply: Message): Promise<void> {
+  const message = await calls.message(reply).catch(() => null);
   if (message) store.dispatch({ type: "message_received", message });
 }
 

@@ -1,3 +1,6 @@
+import createClient, { type Client } from "openapi-fetch";
+import type { paths } from "@/api/schema";
+
 /** The server's considered answer that it will not do this (a problem document). */
 export class Problem extends Error {
   constructor(
@@ -16,22 +19,19 @@ export class Unreachable extends Error {
   }
 }
 
-type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-
-const TIMEOUT_MS = 30_000; // the slowest answer short of a stream is an export, which is a link
-
 /** Both throw Problem or Unreachable. */
 export type Http = {
-  /** One request; null for an answer without a body. */
-  readonly request: <T>(method: Method, path: string, body?: unknown) => Promise<T>;
+  readonly client: Client<paths>;
   /** An open event stream. */
   readonly stream: (path: string, signal: AbortSignal) => Promise<Response>;
 };
 
+const TIMEOUT_MS = 30_000; // the slowest answer short of a stream is an export, which is a link
+
 /** `onSignedOut` is told when the server no longer knows who we are. */
 export function createHttp(onSignedOut: () => void): Http {
-  async function reach(path: string, init: RequestInit): Promise<Response> {
-    const response = await fetch(path, { cache: "no-store", ...init }).catch(() => {
+  async function reach(request: Request): Promise<Response> {
+    const response = await fetch(request).catch(() => {
       throw new Unreachable();
     });
     if (response.ok) return response;
@@ -40,25 +40,16 @@ export function createHttp(onSignedOut: () => void): Http {
     throw problem;
   }
 
-  async function request<T>(method: Method, path: string, body?: unknown): Promise<T> {
-    const response = await reach(path, {
-      method,
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-      headers: {
-        Accept: "application/json",
-        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    if (response.status === 204) return null as T;
-    return (await response.json().catch(() => {
-      throw new Unreachable();
-    })) as T;
-  }
-
   return {
-    request,
-    stream: (path, signal) => reach(path, { signal, headers: { Accept: "text/event-stream" } }),
+    client: createClient<paths>({
+      baseUrl: location.origin,
+      cache: "no-store",
+      fetch: (request) => reach(new Request(request, { signal: AbortSignal.timeout(TIMEOUT_MS) })),
+    }),
+    stream: (path, signal) =>
+      reach(
+        new Request(path, { signal, cache: "no-store", headers: { Accept: "text/event-stream" } }),
+      ),
   };
 }
 

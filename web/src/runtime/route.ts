@@ -11,10 +11,16 @@ export function parseRoute(path: string): Route {
     if (first === "") return { page: "new" };
     if (first === "archive" || first === "signin") return { page: first };
   }
-  if (first === "c" && second !== "" && rest.length === 0) {
-    return { page: "conversation", id: decodeURIComponent(second) };
+  const id = first === "c" && rest.length === 0 ? decoded(second) : "";
+  return id === "" ? { page: "unknown" } : { page: "conversation", id };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return "";
   }
-  return { page: "unknown" };
 }
 
 export function conversationPath(id: string): string {

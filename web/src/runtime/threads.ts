@@ -1,4 +1,4 @@
-import type { Message, MessagePage } from "@/api/schema";
+import type { Message, Messages } from "@/api/schema";
 import type { Event } from "./events";
 import { EMPTY_THREAD, type State, type Thread } from "./state";
 
@@ -57,7 +57,7 @@ function change(threads: Threads, id: string, to: (thread: Thread) => Thread): T
   return { ...threads, [id]: to(threads[id] ?? EMPTY_THREAD) };
 }
 
-function received(thread: Thread, page: MessagePage): Thread {
+function received(thread: Thread, page: Messages): Thread {
   return {
     phase: "ready",
     messages: page.items.reduce(merge, thread.messages),

@@ -1,5 +1,5 @@
 import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import type { CatalogueEntry, ModelList } from "@/api/schema";
+import type { CatalogueEntry, Models } from "@/api/schema";
 import type { Calls } from "@/runtime/calls";
 import { useRuntime } from "@/runtime/hooks";
 
@@ -23,7 +23,7 @@ export function useCatalogue() {
     queryKey: ["catalogue"],
     queryFn: async () => {
       const before = client.getQueryData<readonly CatalogueEntry[]>(["catalogue"]);
-      const { items } = await calls.catalogue();
+      const items = await calls.catalogue();
       if (before?.some(isComing) && !items.some(isComing)) {
         void client.invalidateQueries({ queryKey: ["models"] });
       }
@@ -53,7 +53,7 @@ export function isComing({ state }: CatalogueEntry): boolean {
   return state === "pulling" || state === "verifying";
 }
 
-export function hasReady(models: ModelList | undefined): boolean {
+export function hasReady(models: Models | undefined): boolean {
   return models?.items.some((model) => model.ready) ?? false;
 }
 

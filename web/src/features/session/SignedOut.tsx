@@ -25,8 +25,8 @@ export function SignedOut({ reason }: Props) {
         <p className="mt-3 text-muted">{REASONS[reason]}</p>
         <ol className="mt-5 list-decimal space-y-3 pl-5 marker:text-muted">
           <li>
-            On the machine where Tertulia runs, stop it and start it again:{" "}
-            <code className="rounded bg-bubble px-1.5 py-0.5 font-mono text-sm">tertulia up</code>
+            On the machine where Tertulia runs, ask for one:{" "}
+            <code className="rounded bg-bubble px-1.5 py-0.5 font-mono text-sm">tertulia link</code>
           </li>
           <li>Open the link that it prints. You will be signed in at once.</li>
         </ol>

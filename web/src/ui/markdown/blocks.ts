@@ -19,16 +19,26 @@ export function advance(before: Blocks, source: string, open: boolean): Blocks {
   const text = source.includes("\r") ? source.replace(/\r\n?/g, "\n") : source;
   const start = text.startsWith(before.text.slice(0, before.settled)) ? before : NO_BLOCKS;
   const rest = text.slice(start.settled);
-  const blocks = lex(rest);
-  const last = blocks.findLastIndex((block) => block.type !== "space");
-  const settledNow = blocks.slice(0, Math.max(0, last));
-  const length = settledNow.reduce((sum, block) => sum + block.raw.length, 0);
+  const blocks = settledOf(rest);
+  const length = blocks.reduce((sum, block) => sum + block.raw.length, 0);
   const tail = rest.slice(length);
   return {
     text,
     settled: start.settled + length,
-    settledBlocks:
-      settledNow.length === 0 ? start.settledBlocks : start.settledBlocks.concat(settledNow),
-    tail: open ? lex(mend(tail)) : blocks.slice(Math.max(0, last)),
+    settledBlocks: blocks.length === 0 ? start.settledBlocks : start.settledBlocks.concat(blocks),
+    tail: lex(open ? mend(tail) : tail),
   };
+}
+
+/** All blocks of the whole lines but the last, which the next line may still change. The last,
+ * unfinished line proves nothing: after a list, "2" is a paragraph until it becomes "2. two". */
+function settledOf(text: string): Token[] {
+  const blocks = lex(text.slice(0, text.lastIndexOf("\n") + 1));
+  return blocks.slice(
+    0,
+    Math.max(
+      0,
+      blocks.findLastIndex(({ type }) => type !== "space"),
+    ),
+  );
 }

@@ -11,22 +11,25 @@ export type MathToken = {
 /** Past this, a paragraph has no emphasis: looking for it takes the square of the length. */
 const EMPHASIS_LIMIT = 10_000;
 
-const DISPLAY = /^(?:\$\$([^$]+?)\$\$|\\\[([\s\S]+?)\\\])/;
+// Bounded where nothing else stops them, so that a thousand openings are not a thousand searches.
+const DISPLAY = /^(?:\$\$([^$]+?)\$\$|\\\[([\s\S]{1,4000}?)\\\])/;
+const BLOCK = /^ {0,3}(?:\$\$([^$]+?)\$\$|\\\[([\s\S]{1,4000}?)\\\])[ \t]*(?:\n|$)/;
 // As in Pandoc: no space inside the dollars, no digit behind them, so that "$5 and $10" is money.
-const INLINE = /^(?:\$(?![\s$])((?:[^$\n\\]|\\.)*?[^\s$\\]|\\.)\$(?![\d$])|\\\((.+?)\\\))/;
-const BLOCK = /^ {0,3}(?:\$\$([^$]+?)\$\$|\\\[([\s\S]+?)\\\])[ \t]*(?:\n|$)/;
+const INLINE = /^(?:\$(?![\s$])((?:[^$\n\\]|\\.)*?[^\s$\\]|\\.)\$(?![\d$])|\\\((.{1,1000}?)\\\))/;
+
+const WEB = /^(?:https?:\/\/|www\.)/i;
+/** Text up to where something else may begin. */
+const PLAIN = /^(?:[`~]+|[^`~])[\s\S]*?(?=[\\<![`*~_$]|https?:\/\/|www\.| {2,}\n|$)/i;
 
 const blockMath: TokenizerAndRendererExtension = {
   name: "math",
   level: "block",
-  start: (source) => source.match(/(?:^|\n) {0,3}(?:\$\$|\\\[)/)?.index,
   tokenizer: (source) => formula(BLOCK.exec(source), true),
 };
 
 const inlineMath: TokenizerAndRendererExtension = {
   name: "inlineMath",
   level: "inline",
-  start: (source) => source.match(/\$|\\[([]/)?.index,
   tokenizer: (source) => formula(DISPLAY.exec(source), true) ?? formula(INLINE.exec(source), false),
 };
 
@@ -38,6 +41,13 @@ const marked = new Marked({
       if (source.length < EMPHASIS_LIMIT) return false;
       const raw = /^(?:\*+|_+)/.exec(source)?.[0];
       return raw ? ({ type: "text", raw, text: raw } as unknown as Tokens.Em) : undefined;
+    },
+    // Without bare mail addresses, and without an extension's `start` for formulas: each would
+    // search all that follows, at every mark.
+    url: (source) => (WEB.test(source) ? false : undefined),
+    inlineText(source) {
+      const raw = PLAIN.exec(source)?.[0];
+      return raw ? { type: "text", raw, text: raw, escaped: false } : undefined;
     },
   },
 });
