@@ -1,5 +1,6 @@
 import { Dialog } from "radix-ui";
 import type { ReactNode } from "react";
+import { Backdrop } from "@/ui/Backdrop";
 
 type Props = {
   readonly open: boolean;
@@ -12,10 +13,10 @@ export function Drawer({ open, onClose, children }: Props) {
   return (
     <Dialog.Root open={open} onOpenChange={(now) => !now && onClose()}>
       <Dialog.Portal>
-        <Dialog.Overlay className="fixed inset-0 z-30 bg-black/45" />
+        <Backdrop />
         <Dialog.Content
           aria-describedby={undefined}
-          className="fixed inset-y-0 left-0 z-40 w-[min(20rem,86vw)] border-line border-r shadow-xl outline-none"
+          className="fixed inset-y-0 left-0 z-50 w-[min(20rem,86vw)] border-line border-r shadow-xl outline-none"
         >
           <Dialog.Title className="sr-only">Conversations</Dialog.Title>
           {children}

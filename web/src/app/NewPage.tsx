@@ -5,6 +5,13 @@ import { ModelPicker } from "@/features/models/ModelPicker";
 import { useRuntime } from "@/runtime/hooks";
 import { conversationPath, navigate } from "@/runtime/route";
 
+const STARTERS = [
+  "Explain in simple words",
+  "Help me write a letter about",
+  "Give me ideas for",
+  "What is the difference between",
+];
+
 /** The start of a conversation. */
 export function NewPage() {
   const { send } = useRuntime();
@@ -30,6 +37,7 @@ export function NewPage() {
           tools={<ModelPicker model={model} onChange={setModel} />}
           onSend={start}
           onStop={() => undefined}
+          starters={STARTERS}
         />
         <div className="mt-6">
           <ModelOffer />

@@ -15,7 +15,7 @@ export function Sidebar({ onNavigate, onShortcuts, onHide }: Props) {
   return (
     <nav aria-label="Conversations" className="flex h-full flex-col bg-panel">
       <div className="flex items-center justify-between p-3 pl-4">
-        <Link href="/" onNavigate={onNavigate} aria-label="Tertulia, start">
+        <Link href="/" onNavigate={onNavigate} aria-label="Tertulia, start" className="flex">
           <Wordmark />
         </Link>
         <IconButton label="Hide the list" onClick={onHide}>

@@ -15,6 +15,9 @@ export function TopBar({ conversationId, listShown, onList, onNavigate }: Props)
   const conversation = useSelect((state) =>
     conversationId === null ? undefined : state.conversations[conversationId],
   );
+  const missing = useSelect(
+    (state) => conversationId !== null && state.threads[conversationId]?.phase === "missing",
+  );
   return (
     <header className="flex h-14 shrink-0 items-center gap-1 px-3">
       {!listShown && (
@@ -23,7 +26,7 @@ export function TopBar({ conversationId, listShown, onList, onNavigate }: Props)
         </IconButton>
       )}
       <div className="min-w-0 flex-1 px-2">
-        {conversationId !== null && (
+        {conversationId !== null && !missing && (
           <h1 className="truncate font-medium text-sm">{titleOf(conversation)}</h1>
         )}
       </div>

@@ -1,4 +1,5 @@
 import { AlertDialog as Radix } from "radix-ui";
+import { Backdrop } from "./Backdrop";
 import { Button } from "./Button";
 
 type Props = {
@@ -15,7 +16,7 @@ export function Confirm({ open, onClose, onConfirm, title, description, action }
   return (
     <Radix.Root open={open} onOpenChange={(now) => !now && onClose()}>
       <Radix.Portal>
-        <Radix.Overlay className="fixed inset-0 z-40 bg-black/45" />
+        <Backdrop />
         <Radix.Content className="rise fixed inset-x-4 top-1/2 z-50 mx-auto max-w-md -translate-y-1/2 rounded-2xl border border-line bg-raised p-6 shadow-xl">
           <Radix.Title className="font-semibold text-lg">{title}</Radix.Title>
           <Radix.Description className="mt-2 text-muted text-sm">{description}</Radix.Description>

@@ -1,6 +1,7 @@
 import { ArrowUp, Square } from "lucide-react";
 import { type KeyboardEvent, type ReactNode, useEffect, useRef } from "react";
 import { AutoTextarea } from "@/ui/AutoTextarea";
+import { Button } from "@/ui/Button";
 import { isTouch } from "@/ui/useMedia";
 import { useDraft } from "./useDraft";
 
@@ -15,9 +16,11 @@ type Props = {
   readonly onSend: (text: string) => void;
   readonly onStop: () => void;
   readonly onEditLast?: () => void;
+  /** Beginnings to choose from while nothing is written. */
+  readonly starters?: readonly string[];
 };
 
-export function Composer({ place, busy, tools, onSend, onStop, onEditLast }: Props) {
+export function Composer({ place, busy, tools, onSend, onStop, onEditLast, starters }: Props) {
   const [text, setText] = useDraft(place);
   const input = useRef<HTMLTextAreaElement>(null);
   const blank = text.trim() === "";
@@ -45,39 +48,66 @@ export function Composer({ place, busy, tools, onSend, onStop, onEditLast }: Pro
     }
   }
 
+  function begin(starter: string): void {
+    setText(`${starter} `);
+    input.current?.focus();
+  }
+
   return (
-    <form
-      className="rounded-2xl border border-line bg-raised shadow-sm transition-colors focus-within:border-accent/60"
-      onSubmit={(event) => {
-        event.preventDefault();
-        send();
-      }}
-    >
-      <label htmlFor={COMPOSER_ID} className="sr-only">
-        Your message
-      </label>
-      <AutoTextarea
-        id={COMPOSER_ID}
-        ref={input}
-        value={text}
-        placeholder="Write a message…"
-        onChange={(event) => setText(event.target.value)}
-        onKeyDown={onKeyDown}
-        className="block max-h-[40dvh] min-h-12 w-full px-4 pt-3 pb-1 text-base outline-none placeholder:text-muted sm:text-[0.9375rem]"
-      />
-      <div className="flex items-center justify-between gap-2 p-2">
-        <div className="flex min-w-0 items-center">{tools}</div>
-        {busy ? (
-          <RoundButton label="Stop the answer" onClick={onStop}>
-            <Square className="size-3.5 fill-current" />
-          </RoundButton>
-        ) : (
-          <RoundButton label="Send" submit disabled={blank}>
-            <ArrowUp className="size-[1.15rem]" />
-          </RoundButton>
-        )}
-      </div>
-    </form>
+    <>
+      <form
+        className="rounded-2xl border border-line bg-raised shadow-sm transition-colors focus-within:border-accent/60"
+        onSubmit={(event) => {
+          event.preventDefault();
+          send();
+        }}
+      >
+        <label htmlFor={COMPOSER_ID} className="sr-only">
+          Your message
+        </label>
+        <AutoTextarea
+          id={COMPOSER_ID}
+          ref={input}
+          value={text}
+          placeholder="Write a message…"
+          onChange={(event) => setText(event.target.value)}
+          onKeyDown={onKeyDown}
+          className="block max-h-[40dvh] min-h-12 w-full px-4 pt-3 pb-1 text-base outline-none placeholder:text-muted sm:text-[0.9375rem]"
+        />
+        <div className="flex items-center justify-between gap-2 p-2">
+          <div className="flex min-w-0 items-center">{tools}</div>
+          {busy ? (
+            <RoundButton label="Stop the answer" onClick={onStop}>
+              <Square className="size-3.5 fill-current" />
+            </RoundButton>
+          ) : (
+            <RoundButton label="Send" submit disabled={blank}>
+              <ArrowUp className="size-[1.15rem]" />
+            </RoundButton>
+          )}
+        </div>
+      </form>
+      {starters && text === "" && <Starters starters={starters} onChoose={begin} />}
+    </>
+  );
+}
+
+type StartersProps = {
+  readonly starters: readonly string[];
+  readonly onChoose: (starter: string) => void;
+};
+
+function Starters({ starters, onChoose }: StartersProps) {
+  return (
+    <ul aria-label="Ways to begin" className="mt-4 flex flex-wrap justify-center gap-2">
+      {starters.map((starter) => (
+        <li key={starter}>
+          <Button className="rounded-full font-normal" onClick={() => onChoose(starter)}>
+            {starter}…
+          </Button>
+        </li>
+      ))}
+    </ul>
   );
 }
 

@@ -1,7 +1,10 @@
 import type { SessionState } from "@/runtime/state";
+import { CopyButton } from "@/ui/CopyButton";
 import { Wordmark } from "@/ui/Wordmark";
 
 type Props = { readonly reason: Extract<SessionState, { phase: "signed_out" }>["reason"] };
+
+const COMMAND = "tertulia link";
 
 const HEADINGS = {
   none: "Sign in with a link",
@@ -25,8 +28,11 @@ export function SignedOut({ reason }: Props) {
         <p className="mt-3 text-muted">{REASONS[reason]}</p>
         <ol className="mt-5 list-decimal space-y-3 pl-5 marker:text-muted">
           <li>
-            On the machine where Tertulia runs, ask for one:{" "}
-            <code className="rounded bg-bubble px-1.5 py-0.5 font-mono text-sm">tertulia link</code>
+            On the machine where Tertulia runs, ask for one:
+            <div className="mt-2 flex items-center justify-between rounded-lg border border-line bg-code py-1 pr-1 pl-3">
+              <code className="font-mono text-sm">{COMMAND}</code>
+              <CopyButton text={COMMAND} label="Copy the command" />
+            </div>
           </li>
           <li>Open the link that it prints. You will be signed in at once.</li>
         </ol>

@@ -49,7 +49,7 @@ export function Thread({
       <div ref={box} data-scrolls className="h-full overflow-y-auto [overflow-anchor:none]">
         <div
           ref={content}
-          className="mx-auto flex max-w-3xl flex-col gap-6 px-4 pt-6 pb-10 sm:px-6"
+          className="mx-auto flex max-w-3xl flex-col gap-4 px-4 pt-6 pb-10 sm:px-6"
         >
           <div ref={top} />
           {thread.before === "loading" && <Spinner label="Loading earlier messages…" />}

@@ -1,3 +1,4 @@
+import { Image } from "lucide-react";
 import type { Token, Tokens } from "marked";
 import type { ReactNode } from "react";
 import { resolveEntities } from "./entities";
@@ -30,7 +31,7 @@ function Mark({ token }: { readonly token: Tokens.Generic | MathToken }): ReactN
     case "link":
       return <Link address={token.href}>{inner(token)}</Link>;
     case "image":
-      return <Link address={token.href}>🖼 {token.text || "image"}</Link>;
+      return <Picture address={token.href} name={token.text || "image"} />;
     case "html":
       return /^<br\s*\/?>$/i.test(token.raw.trim()) ? <br /> : token.raw;
     case "escape":
@@ -43,6 +44,16 @@ function Mark({ token }: { readonly token: Tokens.Generic | MathToken }): ReactN
 function inner(token: Tokens.Generic | MathToken): ReactNode {
   if ("tokens" in token && token.tokens) return <Inline tokens={token.tokens} />;
   return resolveEntities("text" in token ? String(token.text) : token.raw);
+}
+
+/** A picture is not fetched: that would tell its server who reads this, and when. */
+function Picture({ address, name }: { readonly address: string; readonly name: string }) {
+  return (
+    <Link address={address}>
+      <Image aria-label="Picture:" className="mr-1 inline size-[1.1em] align-[-0.15em]" />
+      {name}
+    </Link>
+  );
 }
 
 function Link({ address, children }: { readonly address: string; readonly children: ReactNode }) {
