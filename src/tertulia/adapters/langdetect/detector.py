@@ -30,7 +30,8 @@ class FastLangDetector:
         if self._guess is None:
             async with self._loading:
                 self._guess = self._guess or await asyncio.to_thread(_load)
-        language, confidence = self._guess(text)
+        # Half characters have no form that the model could be given.
+        language, confidence = self._guess(text.encode(errors="ignore").decode())
         return LanguageGuess(language, confidence)
 
 

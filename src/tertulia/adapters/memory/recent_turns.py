@@ -10,10 +10,8 @@ from tertulia.ports.recent_turns import RecentMessage
 
 # Measured with tracemalloc on CPython 3.11 (64 bit), garbage collector's headers included; the
 # texts themselves are counted by `sys.getsizeof`, which is exact: 1, 2 or 4 bytes a character.
-MESSAGE_BYTES: Final = (
-    205  # the value 64, its number 32, its id of 36 characters 85, slot in the tuple 8, rest
-)
-CONVERSATION_BYTES: Final = 430  # key 85, slot and link in the ordered mapping, entry, tuple
+MESSAGE_BYTES: Final = 190  # the value, its id of 36 characters, its number, its place
+CONVERSATION_BYTES: Final = 300  # its id, its place in the ordered mapping, the branch
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +24,8 @@ class _Branch:
 
 class MemoryRecentTurns:
     """Bounded by what the entries take in this process: for N conversations of M messages of L
-    ASCII characters, 430 N + N M (205 + 49 + L) bytes; 1,000 conversations of 40 messages of
-    400 characters take 27 MB."""
+    ASCII characters, 300 N + N M (190 + 49 + L) bytes; 1,000 conversations of 40 messages of
+    400 characters take 26 MB."""
 
     def __init__(self, *, max_bytes: int, max_messages: int) -> None:
         self._max_bytes = max_bytes

@@ -14,7 +14,7 @@ from tertulia.kit.clock import Clock
 # Slot of a text and of its offset (16), the offset itself (28), growth of the two lists (4).
 CHUNK_BYTES: Final = 48
 # The log, its lists, its event, its key: measured with tracemalloc on CPython 3.11.
-LOG_BYTES: Final = 900
+LOG_BYTES: Final = 1250
 
 
 class _Log:

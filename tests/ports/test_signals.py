@@ -1,0 +1,92 @@
+"""What every adapter of Signals keeps."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from tertulia.adapters.memory.signals import MemorySignals
+from tertulia.ports.signals import Signals
+
+ADAPTERS: dict[str, Callable[[], Signals]] = {"memory": MemorySignals}
+
+
+@pytest.fixture(params=list(ADAPTERS.values()), ids=list(ADAPTERS))
+def signals(request: pytest.FixtureRequest) -> Signals:
+    return request.param()
+
+
+async def test_a_waiter_is_woken(signals: Signals) -> None:
+    async with signals.subscribe("a") as subscription:
+        waiting = asyncio.ensure_future(subscription.wait())
+        await asyncio.sleep(0)
+        signals.publish(frozenset({"a"}))
+        assert await waiting
+
+
+async def test_a_signal_before_the_wait_is_kept(signals: Signals) -> None:
+    async with signals.subscribe("a") as subscription:
+        signals.publish(frozenset({"a"}))
+        assert await subscription.wait(0)
+
+
+async def test_signals_between_two_waits_are_one(signals: Signals) -> None:
+    async with signals.subscribe("a", "b") as subscription:
+        signals.publish(frozenset({"a"}))
+        signals.publish(frozenset({"a", "b"}))
+        assert await subscription.wait()
+        assert not await subscription.wait(0)
+
+
+async def test_other_channels_wake_nobody(signals: Signals) -> None:
+    async with signals.subscribe("a") as subscription:
+        signals.publish(frozenset({"b"}))
+        assert not await subscription.wait(0)
+
+
+async def test_every_subscription_of_a_channel_is_woken(signals: Signals) -> None:
+    async with signals.subscribe("a") as one, signals.subscribe("a", "b") as two:
+        signals.publish(frozenset({"a"}))
+        assert await one.wait()
+        assert await two.wait()
+
+
+async def test_what_came_before_the_subscription_is_not_heard(signals: Signals) -> None:
+    signals.publish(frozenset({"a"}))
+    async with signals.subscribe("a") as subscription:
+        assert not await subscription.wait(0)
+
+
+async def test_any_thread_may_publish(signals: Signals) -> None:
+    async with signals.subscribe("a") as subscription:
+        thread = threading.Thread(target=signals.publish, args=(frozenset({"a"}),))
+        thread.start()
+        assert await subscription.wait(20)
+        thread.join()
+
+
+async def test_no_signal_of_many_threads_is_lost(signals: Signals) -> None:
+    """Each round waits for an answer to its own signal: one that got lost would hang it."""
+    rounds = 200
+    answered = threading.Event()
+
+    def ping() -> None:
+        for _ in range(rounds):
+            signals.publish(frozenset({"ping"}))
+            assert answered.wait(20)
+            answered.clear()
+
+    async with signals.subscribe("ping") as subscription:
+        thread = threading.Thread(target=ping)
+        thread.start()
+        for _ in range(rounds):
+            assert await subscription.wait(20)
+            answered.set()
+        thread.join()
+
+
+async def test_publishing_to_nobody_is_no_error(signals: Signals) -> None:
+    async with signals.subscribe("a"):
+        pass
+    signals.publish(frozenset({"a"}))
