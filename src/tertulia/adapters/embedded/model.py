@@ -110,6 +110,8 @@ class EmbeddedModel:
         self._default: str | None = None
         self._one_load = asyncio.Lock()
         self._stopping: set[asyncio.Task[None]] = set()
+        self.ready = asyncio.Event()
+        """Set once a model answers."""
 
     def refresh(self) -> None:
         """Load what is now in use, and switch to it as soon as it is loaded. Returns at once."""
@@ -203,6 +205,7 @@ class EmbeddedModel:
         wanted = self._shelf.in_use()
         if entry is None or entry.runtime is None or wanted is None or wanted.name != name:
             return
+        self.ready.set()
         former, self._default = self._default, name
         if former is not None and former != name:
             self._expire_later(former)

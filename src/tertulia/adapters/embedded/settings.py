@@ -44,7 +44,7 @@ class EmbeddedSettings(Settings):
     """How long a model that is not the one in use stays loaded without work."""
 
 
-SourceName = Literal["own", "hub", "index"]
+SourceName = Literal["hub", "index"]
 
 
 class ModelsSettings(Settings):
@@ -58,8 +58,8 @@ class ModelsSettings(Settings):
     own: tuple[Path, ...] = ()
     """Your own GGUF files, or folders of them: used in place, never changed or removed."""
 
-    sources: tuple[SourceName, ...] = ("own", "hub", "index")
-    """Where to look for a model of the catalogue, in this order."""
+    sources: tuple[SourceName, ...] = ("hub", "index")
+    """Where to pull a model from, in this order; files of your own go before both."""
 
     hub_url: str = Field(default="https://huggingface.co", pattern=r"^https?://")
     """Hugging Face, or a mirror of it."""

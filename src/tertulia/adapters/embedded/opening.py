@@ -1,0 +1,61 @@
+"""Opening the catalogue, and the model that answers from it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from tertulia.adapters.embedded.catalogue import FileCatalogue
+from tertulia.adapters.embedded.entries import Entry, built_in
+from tertulia.adapters.embedded.model import EmbeddedModel
+from tertulia.adapters.embedded.settings import EmbeddedSettings, ModelsSettings
+from tertulia.adapters.embedded.shelf import Shelf
+from tertulia.adapters.embedded.sources import HubSource, IndexSource, Source
+
+
+@asynccontextmanager
+async def open_catalogue(
+    settings: ModelsSettings, home: Path, entries: Sequence[Entry] | None = None
+) -> AsyncGenerator[FileCatalogue, None]:
+    """The catalogue over `models` in the home, or wherever the settings say. It starts nothing by
+    itself: a command pulls and leaves, open_embedded looks after it."""
+    shelf = Shelf(settings.directory or home / "models", settings.own, entries or built_in())
+    await asyncio.to_thread(shelf.scan)
+    async with aiohttp.ClientSession(trust_env=True) as http:
+        known: dict[str, Source] = {
+            "hub": HubSource(http, settings.hub_url),
+            "index": IndexSource(http, settings.index_url),
+        }
+        catalogue = FileCatalogue(shelf, [known[name] for name in settings.sources])
+        try:
+            yield catalogue
+        finally:
+            await catalogue.close()
+
+
+@asynccontextmanager
+async def open_embedded(
+    catalogue: FileCatalogue, settings: EmbeddedSettings, *, upgrade: bool
+) -> AsyncGenerator[EmbeddedModel, None]:
+    """The models on the catalogue's shelf. Opens at once: the model in use loads behind it; when
+    it answers and `upgrade` is wished, the best one that fits is pulled behind that."""
+    model = EmbeddedModel(catalogue.shelf, settings)
+    catalogue.on_change(model.refresh)
+    model.refresh()
+    tasks = [asyncio.create_task(catalogue.keep())]
+    if upgrade:
+        tasks.append(asyncio.create_task(_upgrade(catalogue, model)))
+    try:
+        yield model
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await model.close()
+
+
+async def _upgrade(catalogue: FileCatalogue, model: EmbeddedModel) -> None:
+    await model.ready.wait()
+    catalogue.upgrade()
