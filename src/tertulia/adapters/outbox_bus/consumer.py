@@ -183,7 +183,7 @@ class Consumer:
     def _store_failed(self, error: Exception) -> None:
         BUS_STORE_ERRORS.labels(self._topic).inc()
         log.warning("store in trouble", topic=self._topic, error=type(error).__name__)
-        self._wake_in(self._settings.backoff_s)
+        self._wake_in(self._settings.store_pause_s)
 
     def _wake_in(self, delay_s: float) -> None:
         asyncio.get_running_loop().call_later(delay_s, self._wake.set)

@@ -27,5 +27,8 @@ class OutboxBusSettings(Settings):
     backoff_max_s: float = Field(default=60.0, gt=0)
     """The longest such pause."""
 
+    store_pause_s: float = Field(default=1.0, gt=0)
+    """Pause when the store is in trouble: a full or busy disk seldom recovers sooner."""
+
     poll_s: float = Field(default=5.0, gt=0)
     """How often to look without a signal: a safety net, nothing waits for it."""

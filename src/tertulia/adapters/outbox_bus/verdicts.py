@@ -12,7 +12,6 @@ from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
 from tertulia.ports.bus import Delivery, Handler, Retry
 from tertulia.ports.store import QueuedMessage, Settlement, StorageFullError, StoreUnavailableError
 
-STORE_PAUSE_S: Final = 1.0  # a full or busy disk seldom recovers sooner; costs one write a second
 EXHAUSTED: Final = "exhausted"
 STORE_TROUBLE: Final = (StoreUnavailableError, StorageFullError)
 
@@ -117,7 +116,7 @@ class Judge:
     def _pause(self, message: QueuedMessage, error: BaseException) -> Verdict:
         """The store's trouble is not the message's: it waits, and no attempt is counted."""
         log.warning("store in trouble", **_ids(message), error=type(error).__name__)
-        delay_s = STORE_PAUSE_S * self._dice.uniform(0.75, 1.25)
+        delay_s = self._settings.store_pause_s * self._dice.uniform(0.75, 1.25)
         return Verdict(message=message, outcome="again", delay_s=delay_s)
 
 

@@ -1,0 +1,356 @@
+"""What every adapter of Bus keeps, over a real store."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tertulia.adapters.keyfile.vault import MemoryVault
+from tertulia.adapters.memory.signals import MemorySignals
+from tertulia.adapters.outbox_bus.bus import OutboxBus
+from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
+from tertulia.adapters.sql.sqlite import open_sqlite_store
+from tertulia.kit.clock import SystemClock
+from tertulia.ports.bus import Bus, Delivery, Handler, Retry
+from tertulia.ports.signals import Signals
+from tertulia.ports.store import StorageFullError, Store, StoreUnavailableError
+from tests.ports.stores import turn_requested
+
+ATTEMPTS = 3
+EVENT = turn_requested()
+PATIENCE_S = 20  # only ends a test that would hang
+
+Make = Callable[[Store, Signals], Bus]
+
+
+def outbox_bus(store: Store, signals: Signals) -> Bus:
+    settings = OutboxBusSettings(
+        attempts=ATTEMPTS,
+        backoff_s=0.001,
+        backoff_max_s=0.002,
+        handling_max_s=0.5,
+        store_pause_s=0.001,
+    )
+    return OutboxBus(store, signals, SystemClock(), settings)
+
+
+ADAPTERS: dict[str, Make] = {"outbox": outbox_bus}
+
+
+@dataclass(kw_only=True)
+class Line:
+    """A bus and its store."""
+
+    store: Store
+    bus: Bus
+
+    async def send(self, *keys: str, topic: str = "turns") -> list[str]:
+        """One message for each key, in one unit of work; their ids."""
+        return await self.store.write(lambda tx: [tx.outbox.add(topic, key, EVENT) for key in keys])
+
+    @asynccontextmanager
+    async def consuming(
+        self,
+        handler: Handler,
+        *,
+        topic: str = "turns",
+        concurrency: int = 4,
+        on_dead: Handler | None = None,
+    ) -> AsyncGenerator[None]:
+        """Leaving cancels the subscription and waits for its end."""
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+            task = group.create_task(
+                self.bus.subscribe(topic, handler, concurrency=concurrency, on_dead=on_dead)
+            )
+            try:
+                yield
+            finally:
+                task.cancel()
+
+
+@dataclass
+class Heard:
+    """A handler that notes what it gets and lets a test wait for it."""
+
+    deliveries: list[Delivery] = field(default_factory=list[Delivery])
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, delivery: Delivery) -> None:
+        self.deliveries.append(delivery)
+        self._more.set()
+
+    async def until(self, count: int) -> list[Delivery]:
+        while len(self.deliveries) < count:
+            self._more.clear()
+            await self._more.wait()
+        return self.deliveries
+
+    @property
+    def ids(self) -> list[str]:
+        return [delivery.id for delivery in self.deliveries]
+
+
+@pytest.fixture(params=list(ADAPTERS.values()), ids=list(ADAPTERS))
+async def line(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Line]:
+    signals = MemorySignals()
+    clock = SystemClock()
+    async with open_sqlite_store(tmp_path / "t.db", MemoryVault(), signals, clock) as store:
+        yield Line(store=store, bus=request.param(store, signals))
+
+
+async def test_a_message_is_delivered_once(line: Line) -> None:
+    heard = Heard()
+    async with line.consuming(heard):
+        ids = await line.send("k")
+        [delivery] = await heard.until(1)
+        await line.send("last")
+        await heard.until(2)
+    assert delivery.id == ids[0]
+    assert (delivery.topic, delivery.key, delivery.attempts) == ("turns", "k", 1)
+    assert delivery.event == EVENT
+    async with line.consuming(heard):
+        await line.send("k")
+        await heard.until(3)
+    assert len(set(heard.ids)) == 3
+
+
+async def test_what_a_failed_unit_of_work_added_is_not_delivered(line: Line) -> None:
+    heard = Heard()
+    async with line.consuming(heard):
+        with pytest.raises(ZeroDivisionError):
+            await line.store.write(lambda tx: (tx.outbox.add("turns", "k", EVENT), 1 / 0))
+        [sent] = await line.send("k")
+        await heard.until(1)
+    assert heard.ids == [sent]
+
+
+async def test_messages_from_before_the_subscription_are_delivered(line: Line) -> None:
+    heard = Heard()
+    ids = await line.send("a", "b", "c")
+    async with line.consuming(heard, concurrency=1):
+        await heard.until(3)
+    assert heard.ids == ids
+
+
+async def test_other_topics_are_not_delivered(line: Line) -> None:
+    heard = Heard()
+    async with line.consuming(heard):
+        await line.send("k", topic="others")
+        [mine] = await line.send("k")
+        await heard.until(1)
+    assert heard.ids == [mine]
+
+
+async def test_messages_of_a_key_are_handled_in_order_one_at_a_time(line: Line) -> None:
+    heard = Heard()
+    running: set[str] = set()
+
+    async def handler(delivery: Delivery) -> None:
+        assert delivery.key not in running
+        running.add(delivery.key)
+        await asyncio.sleep(0)
+        running.remove(delivery.key)
+        await heard(delivery)
+
+    ids = await line.send(*"aabbaabbab")
+    async with line.consuming(handler):
+        await heard.until(10)
+    for key, of_key in (("a", "0,1,4,5,8"), ("b", "2,3,6,7,9")):
+        assert [d.id for d in heard.deliveries if d.key == key] == [
+            ids[int(index)] for index in of_key.split(",")
+        ]
+
+
+async def test_a_message_that_failed_keeps_its_place(line: Line) -> None:
+    heard = Heard()
+
+    async def fails_once(delivery: Delivery) -> None:
+        await heard(delivery)
+        if len(heard.deliveries) == 1:
+            raise ValueError
+
+    first, second = await line.send("k", "k")
+    async with line.consuming(fails_once):
+        await heard.until(3)
+    assert heard.ids == [first, first, second]
+
+
+async def test_keys_run_side_by_side_up_to_the_concurrency(line: Line) -> None:
+    heard = Heard()
+    gate = asyncio.Event()
+
+    async def handler(delivery: Delivery) -> None:
+        await heard(delivery)
+        await gate.wait()
+
+    await line.send(*"abcde")
+    async with line.consuming(handler, concurrency=3):
+        await heard.until(3)
+        other = Heard()
+        async with line.consuming(other, topic="others"):
+            await line.send("x", topic="others")
+            await other.until(1)  # there was time enough to start a fourth
+        assert len(heard.deliveries) == 3
+        gate.set()
+        await heard.until(5)
+
+
+async def test_a_message_that_keeps_failing_becomes_a_dead_letter(line: Line) -> None:
+    heard = Heard()
+
+    async def fails(delivery: Delivery) -> None:
+        await heard(delivery)
+        msg = "what the person wrote"
+        raise ValueError(msg)
+
+    buried = Heard()
+    [sent] = await line.send("k")
+    async with line.consuming(fails, on_dead=buried):
+        await buried.until(1)
+        [after] = await line.send("k")  # its place is free now
+        await heard.until(ATTEMPTS + 1)
+    assert [d.attempts for d in heard.deliveries[:ATTEMPTS]] == list(range(1, ATTEMPTS + 1))
+    assert heard.ids == [sent] * ATTEMPTS + [after]
+    [letter] = await line.bus.dead(topic="turns")
+    assert (letter.id, letter.kind, letter.attempts) == (sent, "turn_requested", ATTEMPTS)
+    assert letter.reason == "ValueError"  # its type, never its message
+    assert await line.bus.dead(topic="others") == []
+    assert await line.bus.dead() == [letter]
+
+
+async def test_a_dead_letter_can_be_replayed(line: Line) -> None:
+    heard = Heard()
+    [sent] = await line.send("k")
+    broken = {sent}
+
+    async def handler(delivery: Delivery) -> None:
+        if delivery.id in broken:
+            raise ValueError
+        await heard(delivery)
+
+    async with line.consuming(handler):
+        await line.send("k")  # comes when the first has left its place
+        await heard.until(1)
+        broken.clear()
+        assert await line.bus.replay([sent, "unknown"]) == 1
+        [_, replayed] = await heard.until(2)
+    assert (replayed.id, replayed.attempts) == (sent, 1)
+    assert await line.bus.dead() == []
+    assert await line.bus.replay([sent]) == 0
+
+
+async def test_on_dead_that_fails_does_not_keep_the_message(line: Line) -> None:
+    heard = Heard()
+    [poison, healthy] = await line.send("k", "k")
+
+    async def fails(delivery: Delivery) -> None:
+        if delivery.id == poison:
+            raise ValueError
+        await heard(delivery)
+
+    async with line.consuming(fails, on_dead=fails):
+        await heard.until(1)
+    assert heard.ids == [healthy]
+    assert [letter.id for letter in await line.bus.dead()] == [poison]
+
+
+async def test_asking_for_another_time_is_no_failed_attempt(line: Line) -> None:
+    heard = Heard()
+    times = 3 * ATTEMPTS
+
+    async def busy(delivery: Delivery) -> None:
+        await heard(delivery)
+        if len(heard.deliveries) < times:
+            raise Retry(0.001)
+
+    await line.send("k")
+    async with line.consuming(busy):
+        await heard.until(times)
+    assert {delivery.attempts for delivery in heard.deliveries} == {1}
+    assert await line.bus.dead() == []
+
+
+@pytest.mark.parametrize("trouble", [StoreUnavailableError, StorageFullError])
+async def test_trouble_of_the_store_is_no_failed_attempt(
+    line: Line, trouble: type[Exception]
+) -> None:
+    heard = Heard()
+
+    async def handler(delivery: Delivery) -> None:
+        await heard(delivery)
+        if len(heard.deliveries) <= ATTEMPTS:
+            raise trouble
+
+    await line.send("k")
+    async with line.consuming(handler):
+        await heard.until(ATTEMPTS + 1)
+    assert await line.bus.dead() == []
+
+
+async def test_what_is_cancelled_is_handed_back_at_once_and_counts_no_attempt(line: Line) -> None:
+    heard = Heard()
+
+    async def endless(delivery: Delivery) -> None:
+        await heard(delivery)
+        await asyncio.Event().wait()
+
+    for _ in range(2 * ATTEMPTS):
+        await line.send("a", "b")
+    for turn in range(1, 2 * ATTEMPTS):
+        async with line.consuming(endless):
+            await heard.until(2 * turn)
+    assert {delivery.attempts for delivery in heard.deliveries} == {1}
+
+
+async def test_a_handler_may_end_its_work_in_order_when_cancelled(line: Line) -> None:
+    heard = Heard()
+
+    async def orderly(delivery: Delivery) -> None:
+        await heard(delivery)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await line.store.write(lambda _: None)
+
+    [first, second] = await line.send("k", "k")
+    async with line.consuming(orderly):
+        await heard.until(1)
+    async with line.consuming(heard):
+        await heard.until(2)
+    assert heard.ids == [first, second]
+
+
+async def test_a_handler_that_hangs_is_cancelled_and_has_failed(line: Line) -> None:
+    heard = Heard()
+
+    async def hangs_once(delivery: Delivery) -> None:
+        await heard(delivery)
+        if len(heard.deliveries) == 1:
+            await asyncio.Event().wait()
+
+    await line.send("k")
+    async with line.consuming(hangs_once):
+        [_, again] = await heard.until(2)
+    assert again.attempts == 2
+
+
+async def test_a_message_that_kills_its_process_is_not_tried_for_ever(line: Line) -> None:
+    """No handler of it ever comes to an end, so nobody reports a failure."""
+    heard, buried = Heard(), Heard()
+    [poison] = await line.send("k")
+    for _ in range(ATTEMPTS):  # a process takes it and dies; the next start voids the lease
+        [taken] = await line.store.write(
+            lambda tx: tx.queue.take(["turns"], limit=1, lease=timedelta(minutes=1))
+        )
+        assert taken.id == poison
+        await line.store.write(lambda tx: tx.queue.release_all())
+    [healthy] = await line.send("k")
+    async with line.consuming(heard, on_dead=buried):
+        await buried.until(1)
+        await heard.until(1)
+    assert heard.ids == [healthy]
+    assert [letter.id for letter in await line.bus.dead()] == [poison]
