@@ -18,6 +18,10 @@ from tertulia.kit.process_settings import ProcessSettings
 from tertulia.kit.sealing import new_key
 
 
+def files(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "master.key"
@@ -28,7 +32,7 @@ def test_the_file_is_for_its_owner_alone(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     vault.rotate()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert list(path.parent.iterdir()) == [path]
+    assert files(path.parent) == [path]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
@@ -181,4 +185,4 @@ async def test_a_key_in_the_settings_needs_no_file(tmp_path: Path) -> None:
     settings = MasterKeySettings(key=SecretStr(bytes(32).hex()))
     async with open_key_vault(ProcessSettings(home=tmp_path), settings) as vault:
         assert isinstance(vault, EnvironmentVault)
-    assert list(tmp_path.iterdir()) == []
+    assert files(tmp_path) == []

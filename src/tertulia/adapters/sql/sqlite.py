@@ -4,24 +4,26 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar, cast
 
 from tertulia.adapters.sql.data_keys import DataKeys
+from tertulia.adapters.sql.identity import check_keys
 from tertulia.adapters.sql.migrate import HEAD
 from tertulia.adapters.sql.rewrap import count_unrewrapped, rewrap_some
 from tertulia.adapters.sql.schema import metadata
 from tertulia.adapters.sql.scope import Scope
 from tertulia.adapters.sql.sqlite_connection import DIALECT, SqliteConnection, connect, translated
-from tertulia.adapters.sql.sqlite_open import prepare
+from tertulia.adapters.sql.sqlite_open import CHECKED_AT_START_BYTES, prepare
 from tertulia.adapters.sql.sqlite_writer import Writer
 from tertulia.adapters.sql.statements import Compiled, Statement, compile_all
 from tertulia.adapters.sql.timeline import Timeline
 from tertulia.adapters.sql.unit import Unit
 from tertulia.kit.clock import Clock
-from tertulia.ports.key_vault import KeyVault
+from tertulia.kit.errors import TamperedError
+from tertulia.ports.key_vault import KeyMissingError, KeyVault
 from tertulia.ports.signals import Signals
 from tertulia.ports.store import Tx
 
@@ -58,12 +60,6 @@ class Reader:
         connection = cast("SqliteConnection", self._unit.scope.db)
         return self.run(lambda _: work(connection, self._unit.scope))
 
-    def copy(self, target: Path) -> None:
-        try:
-            self._raw.execute("VACUUM INTO ?", (str(target),))
-        except sqlite3.Error as error:
-            raise translated(error) from error
-
     def close(self) -> None:
         self._raw.close()
 
@@ -71,7 +67,10 @@ class Reader:
 class SqliteStore:
     """Store and StoreAdmin. Made by `open_sqlite_store`."""
 
-    def __init__(self, writer: Writer, inline: Reader, readers: Sequence[Reader]) -> None:
+    def __init__(
+        self, path: Path, writer: Writer, inline: Reader, readers: Sequence[Reader]
+    ) -> None:
+        self._path = path
         self._writer = writer
         self._inline = inline
         self._pool = ThreadPoolExecutor(len(readers), thread_name_prefix="store-reader")
@@ -101,7 +100,7 @@ class SqliteStore:
         return await self._writer.submit(lambda unit: rewrap_some(unit.scope, limit))
 
     async def copy(self, target: Path) -> None:
-        await self._in_pool(lambda reader: reader.copy(target))
+        await asyncio.to_thread(_copy, self._path, target)
 
     async def close(self) -> None:
         await self._writer.close()
@@ -122,11 +121,27 @@ class SqliteStore:
             self._idle.put(reader)
 
 
-def _problems(connection: SqliteConnection, _: Scope) -> list[str]:
-    rows = connection.raw.execute("PRAGMA integrity_check(100)").fetchall()
-    broken = connection.raw.execute("PRAGMA foreign_key_check").fetchall()
-    problems = [f"The database is damaged: {row[0]}." for row in rows if row[0] != "ok"]
-    return problems + [f"A row of {row[0]} belongs to nothing." for row in broken]
+def _problems(connection: SqliteConnection, scope: Scope) -> list[str]:
+    try:
+        rows = connection.raw.execute("PRAGMA integrity_check(100)").fetchall()
+        damage = [f"The database is damaged: {row[0]}." for row in rows if row[0] != "ok"]
+        if damage:
+            return damage
+        orphans = connection.raw.execute("PRAGMA foreign_key_check").fetchall()
+        check_keys(connection, scope.keys)
+    except sqlite3.DatabaseError as error:
+        return [f"The database is damaged: {error}."]
+    except (KeyMissingError, TamperedError) as error:
+        return [error.message]
+    return [f"A row of {row[0]} belongs to nothing." for row in orphans]
+
+
+def _copy(path: Path, target: Path) -> None:
+    try:
+        with closing(connect(path, busy_timeout_s=BUSY_TIMEOUT_S, writes=True)) as raw:
+            raw.execute("VACUUM INTO ?", (str(target),))
+    except sqlite3.Error as error:
+        raise translated(error) from error
 
 
 def _counts(connection: SqliteConnection, scope: Scope) -> dict[str, int]:
@@ -145,17 +160,21 @@ async def open_sqlite_store(
     clock: Clock,
     *,
     busy_timeout_s: float = BUSY_TIMEOUT_S,
+    checked_bytes: int = CHECKED_AT_START_BYTES,
 ) -> AsyncGenerator[SqliteStore]:
     """Open the store in the file `database` (a path or `sqlite:///path`), made when there is none.
 
     StoreUnavailableError (and DatabaseCorruptError, DatabaseNewerError, DatabaseForeignError) and
-    WrongKeyError say in one sentence why not. Closing finishes what is pending.
+    WrongKeyError say in one sentence why not. Files up to `checked_bytes` are looked through for
+    damage first. Closing finishes what is pending.
     """
     path = Path(str(database).removeprefix("sqlite:///"))
     compiled = compile_all(DIALECT)
 
     def opened() -> sqlite3.Connection:
-        return prepare(path, vault, compiled, busy_timeout_s=busy_timeout_s)
+        return prepare(
+            path, vault, compiled, busy_timeout_s=busy_timeout_s, checked_bytes=checked_bytes
+        )
 
     raw = await asyncio.to_thread(opened)
     timeline = Timeline(clock)
@@ -166,7 +185,7 @@ async def open_sqlite_store(
         return Reader(connection, _unit(connection, compiled, keys), timeline)
 
     writer = Writer(raw, _unit(raw, compiled, keys), signals, timeline)
-    store = SqliteStore(writer, reader(), [reader() for _ in range(READERS)])
+    store = SqliteStore(path, writer, reader(), [reader() for _ in range(READERS)])
     try:
         yield store
     finally:

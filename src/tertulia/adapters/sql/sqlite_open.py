@@ -27,6 +27,7 @@ def prepare(
     compiled: Mapping[Statement, Compiled],
     *,
     busy_timeout_s: float,
+    checked_bytes: int,
 ) -> sqlite3.Connection:
     """The writer's connection to a database that is ours, sound, current and in WAL mode; a new
     file is made when there is none. StoreUnavailableError and what is derived from it, and
@@ -40,7 +41,7 @@ def prepare(
     except sqlite3.Error as error:
         raise translated(error) from error
     try:
-        _check(raw, path)
+        _check(raw, path, checked_bytes)
         _upgrade(SqliteConnection(raw, compiled), vault)
     except sqlite3.Error as error:
         raw.close()
@@ -56,17 +57,22 @@ def _create(path: Path) -> None:
     os.close(descriptor)
 
 
-def _check(raw: sqlite3.Connection, path: Path) -> None:
+def _check(raw: sqlite3.Connection, path: Path, checked_bytes: int) -> None:
+    check_ours(raw, path)
+    if path.stat().st_size <= checked_bytes:
+        problems = quick_check(raw)
+        if problems:
+            msg = f"The database {path} is damaged ({problems[0]}); restore a backup."
+            raise DatabaseCorruptError(msg)
+
+
+def check_ours(raw: sqlite3.Connection, path: Path) -> None:
+    """DatabaseForeignError unless the file is Tertulia's, or empty."""
     identity: int = raw.execute("PRAGMA application_id").fetchone()[0]
     tables: int = raw.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if identity != APPLICATION_ID and (identity or tables):
         msg = f"The file {path} is not a database of Tertulia."
         raise DatabaseForeignError(msg)
-    if path.stat().st_size <= CHECKED_AT_START_BYTES:
-        problems = quick_check(raw)
-        if problems:
-            msg = f"The database {path} is damaged ({problems[0]}); restore a backup."
-            raise DatabaseCorruptError(msg)
 
 
 def quick_check(raw: sqlite3.Connection) -> list[str]:
@@ -83,8 +89,8 @@ def revision(raw: sqlite3.Connection) -> str | None:
 
 def _upgrade(db: SqliteConnection, vault: KeyVault) -> None:
     """Nothing but reading when the database is current and our key's."""
+    db.raw.execute("PRAGMA journal_mode = WAL")
     if not is_current(revision(db.raw)):
-        db.raw.execute("PRAGMA journal_mode = WAL")
         _migrate(db, vault)
     check_identity(db, vault)
 
