@@ -6,14 +6,15 @@ from typing import Any, Final, cast
 
 from tertulia.adapters.memory.settings import MemorySettings
 from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
+from tertulia.assembly.models import chat_model, model_catalogue
 from tertulia.kit.clock import Clock
-from tertulia.kit.process_settings import ProcessSettings
 from tertulia.ports.bus import Bus
 from tertulia.ports.chat_model import ChatModel
 from tertulia.ports.http import Http
 from tertulia.ports.key_vault import KeyVault
 from tertulia.ports.language import LanguageDetector
 from tertulia.ports.leases import Leases
+from tertulia.ports.model_catalogue import ModelCatalogue
 from tertulia.ports.rate_limiter import RateLimiter
 from tertulia.ports.recent_turns import RecentTurns
 from tertulia.ports.signals import Signals
@@ -46,14 +47,6 @@ def key_vault() -> Opener:
     from tertulia.adapters.keyfile.opener import open_key_vault
 
     return open_key_vault
-
-
-@asynccontextmanager
-async def chat_model(process: ProcessSettings) -> AsyncGenerator[ChatModel]:
-    """`--model` chooses."""
-    from tertulia.adapters.echo.model import EchoModel
-
-    yield EchoModel(process.model)
 
 
 @asynccontextmanager
@@ -118,6 +111,7 @@ OPENERS: Final[Mapping[Any, Callable[[], Opener]]] = {
     KeyVault: key_vault,
     LanguageDetector: lambda: languages,
     Leases: lambda: leases,
+    ModelCatalogue: lambda: model_catalogue,
     RateLimiter: lambda: rate_limiter,
     RecentTurns: lambda: recent_turns,
     Signals: lambda: signals,

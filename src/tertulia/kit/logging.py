@@ -10,15 +10,13 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator
-from typing import Final, Literal, TextIO, cast
+from typing import Final, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from tertulia.kit.errors import TertuliaError
-
-LogFormat = Literal["auto", "json", "pretty"]
-LogLevel = Literal["debug", "info", "warning", "error"]
+from tertulia.kit.process_settings import LogFormat, LogLevel
 
 # Sign-in links and API tokens start so; also a token that slips into an address or an error.
 SECRET: Final = re.compile(r"(tt_|signin#|Bearer )[\w.~+/=-]{8,}")

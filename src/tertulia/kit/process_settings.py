@@ -3,13 +3,15 @@
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Literal
 
 import platformdirs
 from pydantic import AfterValidator
 
-from tertulia.kit.logging import LogFormat, LogLevel
 from tertulia.kit.settings import Settings
+
+LogFormat = Literal["auto", "json", "pretty"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 ECHO: Final = re.compile(r"echo(/\d{1,6}/\d{1,6})?")
 ENDPOINT: Final = re.compile(r"https?://[^\s/]+(/\S*)?")
