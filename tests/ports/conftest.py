@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.ports.stores import STORES, World
+from tests.smollm2 import smollm2
+
+__all__ = ["smollm2", "world"]
 
 
 @pytest.fixture(params=list(STORES.values()), ids=list(STORES))

@@ -159,7 +159,8 @@ def repeats_the_user() -> Act:
     async def act(
         upstream: Upstream, request: web.Request, body: dict[str, Any]
     ) -> web.StreamResponse:
-        del upstream
+        if body["model"] not in {entry["id"] for entry in upstream.model_entries}:
+            return web.json_response({"error": {"code": "model_not_found"}}, status=404)
         response = await _begin(request)
         async for piece in _words(body):
             await response.write(piece)

@@ -99,6 +99,11 @@ class FileCatalogue:
             return
         self._start(best.name, choose=False)
 
+    async def settled(self) -> None:
+        """Returns when nothing is being pulled any more."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+
     async def close(self) -> None:
         """Break off what is being pulled; it resumes with the next pull."""
         tasks = list(self._tasks.values())
