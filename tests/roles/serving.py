@@ -3,7 +3,7 @@ replies as inference would, but only when the test says so."""
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,11 +12,12 @@ from typing import Any
 
 import httpx
 from fastapi import APIRouter
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from tertulia.adapters.echo.model import EchoModel
-from tertulia.adapters.http.app import build_edge
-from tertulia.adapters.http.server import HttpServer, open_http
+from tertulia.adapters.http.app import build_app, build_edge
+from tertulia.adapters.http.server import HttpServer, nobody, open_http
 from tertulia.adapters.http.settings import HttpSettings
 from tertulia.adapters.keyfile.vault import MemoryVault
 from tertulia.adapters.memory.rate_limiter import MemoryRateLimiter
@@ -33,7 +34,8 @@ from tertulia.ports.chat_model import ChatModel, ModelNotFoundError
 from tertulia.ports.http import Authenticate, ReadyCheck, Registrants
 from tertulia.ports.model_catalogue import CatalogueEntry
 from tertulia.ports.rate_limiter import RateLimiter
-from tertulia.ports.store import MessageChange, Store, Tx
+from tertulia.ports.signals import Signals
+from tertulia.ports.store import MessageChange, Store
 from tertulia.ports.token_stream import TokenStream
 from tertulia.roles.chat import role as chat
 from tertulia.roles.chat.settings import ChatSettings
@@ -90,20 +92,16 @@ class Scribe:
     streams: TokenStream
 
     async def begin(self, reply: Json) -> Message:
-        """Queued → streaming."""
+        """Queued → streaming. The stream is there when the commit's signal wakes its readers."""
         conversation_id = ConversationId(reply["conversation_id"])
         reply_id = MessageId(reply["id"])
-
-        def begin(tx: Tx) -> Message:
-            return tx.messages.change(
-                conversation_id,
-                reply_id,
-                MessageChange(epoch=reply["epoch"], status=Status.STREAMING, model="echo"),
-            )
-
-        begun = await self.store.write(begin)
-        await self.streams.begin(begun.id, begun.epoch, begun.text)
-        return begun
+        kept = await self.store.read(lambda tx: tx.messages.get(conversation_id, reply_id))
+        assert kept is not None
+        await self.streams.begin(reply_id, kept.epoch, kept.text)
+        change = MessageChange(epoch=kept.epoch, status=Status.STREAMING, model="echo")
+        return await self.store.write(
+            lambda tx: tx.messages.change(conversation_id, reply_id, change)
+        )
 
     async def stream(self, reply: Message, offset: int, text: str) -> None:
         """Show more of it."""
@@ -139,6 +137,7 @@ class Serving:
     """`client` is signed in as the owner by a token. Without a listener, clients talk to `app`."""
 
     store: Store
+    signals: Signals
     streams: TokenStream
     limiter: RateLimiter
     catalogue: MemoryCatalogue
@@ -156,6 +155,11 @@ class Serving:
     @cached_property
     def scribe(self) -> Scribe:
         return Scribe(self.store, self.streams)
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """Every route of the process, the edge's own included."""
+        return list(build_app(self.http.routers, authenticate=nobody, checks={}).routes)
 
     def anonymous(self, headers: dict[str, str] | None = None) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(app=self.app, client=("127.0.0.1", 1)) if self.app else None
@@ -206,17 +210,18 @@ def path_of(message: Json) -> str:
 class MemoryHttp:
     """The Http port without a listener."""
 
-    def __init__(self, settings: HttpSettings, roles: int) -> None:
+    def __init__(self, settings: HttpSettings, roles: int, page_directory: Path) -> None:
         self.draining = asyncio.Event()
         self.complete = asyncio.Event()
         self._settings = settings
         self._awaited = roles
-        self._routers: list[APIRouter] = []
+        self._page_directory = page_directory
+        self.routers: list[APIRouter] = []
         self._checks: dict[str, ReadyCheck] = {}
         self._authenticate: Authenticate | None = None
 
     def include(self, router: APIRouter) -> None:
-        self._routers.append(router)
+        self.routers.append(router)
 
     def authenticate_with(self, authenticate: Authenticate) -> None:
         self._authenticate = authenticate
@@ -233,20 +238,23 @@ class MemoryHttp:
     def app(self) -> ASGIApp:
         assert self._authenticate is not None
         return build_edge(
-            self._routers,
+            self.routers,
             authenticate=self._authenticate,
             checks=self._checks,
             settings=self._settings,
+            page_directory=self._page_directory,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`listen`: on a free port of this machine, through a real server."""
+    """`listen`: on a free port of this machine, through a real server. `around_store`: what the
+    roles get for a store."""
 
     model: ChatModel = field(default_factory=EchoModel)
     open: bool = False
     listen: bool = False
+    around_store: Callable[[Store], Store] = field(default=lambda store: store)
     http: HttpSettings = field(default_factory=HttpSettings)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
@@ -261,14 +269,13 @@ async def serving(directory: Path, options: Options | None = None) -> AsyncGener
     path = directory / "tertulia.db"
     process = ProcessSettings(open=options.open, address="127.0.0.1:0")
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(
-            open_sqlite_store(path, MemoryVault(), signals, clock)
-        )
+        opened = open_sqlite_store(path, MemoryVault(), signals, clock)
+        store = options.around_store(await stack.enter_async_context(opened))
         if options.listen:
-            opened = open_http(process, options.http, Registrants(2))
-            http = await stack.enter_async_context(opened)
+            listening = open_http(process, options.http, Registrants(2))
+            http = await stack.enter_async_context(listening)
         else:
-            http = MemoryHttp(options.http, 2)
+            http = MemoryHttp(options.http, 2, page_of(directory))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         roles = [
             tasks.create_task(gateway.run(http, store, limiter, options.gateway, process)),
@@ -288,6 +295,7 @@ async def serving(directory: Path, options: Options | None = None) -> AsyncGener
         secret = await service.create_token(store, owner.id, "test")
         made = Serving(
             store=store,
+            signals=signals,
             streams=streams,
             limiter=limiter,
             catalogue=catalogue,
@@ -300,6 +308,15 @@ async def serving(directory: Path, options: Options | None = None) -> AsyncGener
         )
         await stack.enter_async_context(made.client)
         yield made
+
+
+def page_of(directory: Path) -> Path:
+    """A built page of two files."""
+    page = directory / "page"
+    (page / "assets").mkdir(parents=True, exist_ok=True)
+    (page / "index.html").write_text("<!doctype html><title>Tertulia</title>")
+    (page / "assets" / "index-4f2a91bc.js").write_text("console.log(1);" * 100)
+    return page
 
 
 def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, NewType, Protocol, cast
+from typing import Annotated, Any, NewType, Protocol, cast
 
 from fastapi import APIRouter, Depends
+from pydantic import AfterValidator
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
@@ -15,7 +16,20 @@ ReadyCheck = Callable[[], Awaitable[str | None]]
 """None when ready, else one sentence that says what is missing."""
 
 Authenticate = Callable[[HTTPConnection], Awaitable[Principal | None]]
-"""From a connection to its caller; None when it shows no secret. SignedOutError for a bad one."""
+"""From a connection to its caller; None when it shows no secret that holds."""
+
+
+def _encodable(text: str) -> str:
+    text.encode()  # UnicodeEncodeError is a ValueError
+    return text
+
+
+ENCODABLE = AfterValidator(_encodable)
+"""The last thing said of a string in a body: JSON can spell half of a surrogate pair, which no
+encoding can hold."""
+
+Text = Annotated[str, ENCODABLE]
+"""Any string in a body."""
 
 Registrants = NewType("Registrants", int)
 """How many roles of the process wait in `Http.served`."""

@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tertulia.adapters.http.problems import InternalError, problem
@@ -69,6 +70,8 @@ class Observer:
         OPEN.inc()
         try:
             await self._app(scope, receive, answer.send)
+        except ClientDisconnect:  # it left before its request was whole
+            pass
         except Exception:
             log.exception("request failed", request_id=request_id, route=route_of(scope))
             if not answer.status:

@@ -76,7 +76,7 @@ class HttpServer:
         self._listener = listener
         self._settings = settings
         self._awaited = registrants
-        self._routers: list[APIRouter] = []
+        self.routers: list[APIRouter] = []
         self._checks: dict[str, ReadyCheck] = {}
         self._authenticate: Authenticate = nobody
         self._complete = asyncio.Event()
@@ -86,7 +86,7 @@ class HttpServer:
         self.draining = asyncio.Event()
 
     def include(self, router: APIRouter) -> None:
-        self._routers.append(router)
+        self.routers.append(router)
 
     def authenticate_with(self, authenticate: Authenticate) -> None:
         self._authenticate = authenticate
@@ -132,7 +132,7 @@ class HttpServer:
     def app(self) -> ASGIApp:
         """Everything that answers, without the listener."""
         return build_edge(
-            self._routers,
+            self.routers,
             authenticate=self._authenticate,
             checks=self._checks,
             settings=self._settings,

@@ -6,7 +6,7 @@ it. The listener cuts off one that takes nothing at all.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -14,7 +14,7 @@ from typing import Final, Protocol, Self
 import msgspec
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tertulia.kit.errors import Kind, TertuliaError
 
@@ -110,7 +110,7 @@ async def pump(events: Events, outlet: Outlet, live: Live, check: Check) -> None
             watching = [
                 tasks.create_task(_until(outlet.gone())),
                 tasks.create_task(_until(live.draining.wait())),
-                tasks.create_task(_beat(outlet, live)),
+                tasks.create_task(_beat(outlet, live, check)),
             ]
             async with aclosing(events):
                 await _deliver(events, outlet, check)
@@ -134,10 +134,16 @@ async def _until(leaving: Awaitable[object]) -> None:
     raise ReaderGoneError
 
 
-async def _beat(outlet: Outlet, live: Live) -> None:
-    while True:
-        await asyncio.sleep(live.heartbeat_s)
-        await outlet.beat()
+async def _beat(outlet: Outlet, live: Live, check: Check) -> None:
+    """Also a quiet reader's credential is looked at now and then."""
+    try:
+        while True:
+            await asyncio.sleep(live.heartbeat_s)
+            await check()
+            await outlet.beat()
+    except TertuliaError as error:
+        await outlet.failed(error)
+        raise ReaderGoneError from error
 
 
 class EventStream(Response):
@@ -211,10 +217,10 @@ class _SocketOutlet:
     async def event(self, event: Event) -> None:
         place = b"" if event.id is None else b',"id":"%s"' % event.id.encode()
         frame = b'{"event":"%s"%s,"data":%s}' % (event.name.encode(), place, event.data)
-        await self._socket.send_text(frame.decode())
+        await self._write(frame.decode())
 
     async def beat(self) -> None:
-        await self._socket.send_text('{"event":"ping"}')
+        await self._write('{"event":"ping"}')
 
     async def failed(self, error: TertuliaError) -> None:
         await self.event(Event("error", error_data(error)))
@@ -230,7 +236,15 @@ class _SocketOutlet:
     async def close(self, code: int, reason: str) -> None:
         if self._open:
             self._open = False
-            await self._socket.close(code, reason)
+            with suppress(WebSocketDisconnect):  # it left just now
+                await self._socket.close(code, reason)
+
+    async def _write(self, frame: str) -> None:
+        try:
+            await self._socket.send_text(frame)
+        except WebSocketDisconnect as error:
+            self._open = False
+            raise ReaderGoneError from error
 
 
 def error_data(error: TertuliaError) -> bytes:

@@ -9,12 +9,18 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from tertulia.ports.http import ENCODABLE, Text
+
 Id = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 PLAIN = r"^[^\x00-\x1f\x7f]*$"
 Title = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=PLAIN)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=PLAIN),
+    ENCODABLE,
 ]
-ModelName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PLAIN)]
+ModelName = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, pattern=PLAIN), ENCODABLE
+]
 
 
 class Body(BaseModel):
@@ -64,7 +70,7 @@ class ConversationChange(Body):
     pinned: bool = False
     archived: bool = False
     model: ModelName | None = None
-    leaf_id: str = ""
+    leaf_id: Text = ""
 
 
 class Labels(BaseModel):
@@ -99,7 +105,7 @@ class Feedback(Body):
     """A verdict on a reply."""
 
     rating: Literal["up", "down"]
-    comment: str = Field(default="", max_length=4000)
+    comment: Annotated[Text, Field(max_length=4000)] = ""
 
 
 Status = Literal["queued", "streaming", "complete", "interrupted", "failed", "cancelled"]
@@ -145,8 +151,8 @@ class NewTurn(Body):
     first message; else a reply of this conversation, which makes a new branch."""
 
     id: UUID
-    text: str
-    parent_id: str | None = None
+    text: Text
+    parent_id: Text | None = None
     model: ModelName | None = None
 
 

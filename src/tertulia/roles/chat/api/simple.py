@@ -12,7 +12,7 @@ from starlette.responses import Response
 from tertulia.domain.access import Principal, Rule
 from tertulia.domain.messages import Status
 from tertulia.kit.errors import TertuliaError
-from tertulia.ports.http import requires
+from tertulia.ports.http import Text, requires
 from tertulia.ports.store import Store
 from tertulia.roles.chat.api.live import Live
 from tertulia.roles.chat.api.render import json_response
@@ -34,7 +34,7 @@ class SimpleExchange(BaseModel):
 
 
 class SimpleMessage(BaseModel):
-    message: str
+    message: Text
 
 
 class SimpleAnswer(BaseModel):

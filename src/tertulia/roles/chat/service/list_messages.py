@@ -36,8 +36,8 @@ async def list_messages(
         more = len(found) > limit
         head = tx.feed.head(principal.user_id)
         if after is not None:
-            items = found[:limit]
-            return MessagePage(items, bool(items) and items[0].seq > 1, more, head)
+            older = tx.messages.page(conversation.id, before=after + 1, after=None, limit=1)
+            return MessagePage(found[:limit], bool(older), more, head)
         items = found[-limit:]
         newer = before is not None and bool(
             tx.messages.page(conversation.id, before=None, after=before - 1, limit=1)

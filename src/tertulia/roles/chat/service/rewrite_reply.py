@@ -60,7 +60,7 @@ async def continue_reply(
         if known is not None:
             return known
         if old.status not in CONTINUABLE:
-            raise NotContinuableError(status=old.status.value)
+            raise NotContinuableError(reply_status=old.status.value)
         message = _asked(tx, conversation, old)
         change = MessageChange(
             epoch=old.epoch,

@@ -1,15 +1,14 @@
 """Who calls: a token, a session's cookie, or nobody."""
 
-from typing import Final
+from typing import Final, Literal
 
 from starlette.requests import HTTPConnection
 
 from tertulia.domain.access import Principal
 from tertulia.domain.ids import UserId
 from tertulia.domain.secrets import TOKEN_PREFIX
-from tertulia.ports.http import SignedOutError
 from tertulia.ports.rate_limiter import RateLimiter
-from tertulia.ports.store import CredentialKind, Store
+from tertulia.ports.store import Store
 from tertulia.roles.gateway.errors import RateLimitedError
 from tertulia.roles.gateway.service import find
 from tertulia.roles.gateway.settings import GatewaySettings
@@ -53,23 +52,19 @@ class Authenticator:
             if scheme.lower() == "bearer" and secret.startswith(TOKEN_PREFIX):
                 return await self._found("token", secret)
             # OpenAI clients must be given some key; an open server does not mind which.
-            if self._open_user is None:
-                raise SignedOutError
         elif "cookie" in connection.headers and COOKIE in connection.cookies:
-            return await self._found("session", connection.cookies[COOKIE])
+            principal = await self._found("session", connection.cookies[COOKIE])
+            if principal is not None:
+                return principal
         if self._open_user is None:
             return None
         return Principal(user_id=self._open_user, via="open", credential_id="open")
 
-    async def _found(self, kind: CredentialKind, secret: str) -> Principal:
+    async def _found(self, kind: Literal["session", "token"], secret: str) -> Principal | None:
         credential = await find(self._store, kind, secret)
         if credential is None:
-            raise SignedOutError
-        return Principal(
-            user_id=credential.user_id,
-            via="token" if kind == "token" else "session",
-            credential_id=credential.id,
-        )
+            return None
+        return Principal(user_id=credential.user_id, via=kind, credential_id=credential.id)
 
     async def _limit(self, connection: HTTPConnection, principal: Principal) -> None:
         limit = self._settings.requests_per_minute

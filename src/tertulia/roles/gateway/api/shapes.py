@@ -5,13 +5,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from tertulia.ports.http import ENCODABLE, Text
+
 
 class SignIn(BaseModel):
     """The token of a sign-in link: what follows `#` in it."""
 
     model_config = ConfigDict(extra="forbid")
 
-    token: str = Field(max_length=200)
+    token: Annotated[Text, Field(max_length=200)]
 
 
 class User(BaseModel):
@@ -35,6 +37,7 @@ class TokenRequest(BaseModel):
         StringConstraints(
             strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$"
         ),
+        ENCODABLE,
     ] = Field(description="What the token is for.")
 
 
