@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, cast
 import msgspec
 from msgspec import Meta, Struct
 
+from tertulia.domain.messages import Usage
 from tertulia.kit.errors import Kind, TertuliaError
 from tertulia.ports.chat_model import ChatRequest, PromptMessage, PromptRole
 
@@ -59,6 +60,9 @@ class Completion(Struct):
         return self.stream_options is not None and self.stream_options.include_usage
 
 
+# What OpenAI calls our errors, where programs look at it.
+_CODES = {"signed_out": "invalid_api_key", "prompt_too_long": "context_length_exceeded"}
+
 _decoder = msgspec.json.Decoder(Completion)
 _ROLES: dict[str, PromptRole] = {
     "system": "system",
@@ -104,6 +108,23 @@ def _text(content: str | list[ContentPart] | None) -> str:
         msg = "messages: only parts of type text are taken."
         raise CompletionInvalidError(msg)
     return "".join(part.text for part in content)
+
+
+def usage_json(usage: Usage) -> dict[str, object]:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+    }
+
+
+def error_document(error: TertuliaError, status: int) -> dict[str, object]:
+    kind = "invalid_request_error" if status < 500 else "server_error"  # noqa: PLR2004
+    if status == 429:  # noqa: PLR2004
+        kind = "rate_limit_error"
+    code = _CODES.get(error.code, error.code)
+    return {"error": {"message": error.message, "type": kind, "param": None, "code": code}}
 
 
 def schema() -> dict[str, Any]:
