@@ -60,8 +60,9 @@ class EchoModel:
         pace = _pace(request.model)
         with self._slots.place(background=request.background) as place:
             while (ahead := self._slots.ahead(place)) is not None:
+                moved = self._slots.moved  # the line may move while the caller looks
                 yield Waiting(ahead)
-                await self._slots.moved()
+                await moved.wait()
             answer, reason = _cut(_answer(request, pace), request)
             due = self._clock.monotonic()
             for token in answer:

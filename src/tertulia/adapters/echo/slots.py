@@ -44,9 +44,10 @@ class Slots:
         index = self._line.index(place)
         return None if index < self.count else index - self.count
 
-    async def moved(self) -> None:
-        """Returns when the line has changed."""
-        await self._moved.wait()
+    @property
+    def moved(self) -> asyncio.Event:
+        """Set once the line has changed from now."""
+        return self._moved
 
     def _behind(self, place: _Place) -> int:
         if not place.background and self.count is not None:
