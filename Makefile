@@ -9,7 +9,8 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python --require-hashes
 MODEL ?= smollm2-135m-instruct
 ARGS ?=
 
-.PHONY: help run test check servers bench docs lock page reference
+.PHONY: help run test check lint contracts budgets types page-check servers bench docs reference \
+	page lock
 .DELETE_ON_ERROR:
 
 help:
@@ -31,14 +32,24 @@ test: .venv/.dev page
 	$(BIN)/python tools/page.py npm run test
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-check: .venv/.dev page
+# Each by itself too; `make --keep-going check` shows all that is wrong.
+check: lint contracts budgets types page-check docs
+
+lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+contracts: .venv/.dev
 	$(BIN)/lint-imports --no-cache
+
+budgets: .venv/.dev
 	$(BIN)/python tools/budgets.py
+
+types: .venv/.dev
 	$(BIN)/basedpyright
+
+page-check: .venv/.dev .venv/.node
 	$(BIN)/python tools/page.py npm run check
-	$(BIN)/zensical build --clean --strict
 
 servers:
 	tools/servers.sh
