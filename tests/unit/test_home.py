@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ with lock_home(open_home(Path(sys.argv[1]))) as lock:
 
 
 @contextmanager
-def another_process(home: Path) -> Iterator["subprocess.Popen[str]"]:
+def another_process(home: Path) -> Generator["subprocess.Popen[str]"]:
     command = [sys.executable, "-c", HOLD, str(home)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -78,7 +78,7 @@ class HomeLock:
 
 
 @contextlib.contextmanager
-def lock_home(home: Home) -> Iterator[HomeLock]:
+def lock_home(home: Home) -> Generator[HomeLock]:
     """Hold the home alone. HomeInUseError names the process that has it."""
     try:
         descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT, 0o600)

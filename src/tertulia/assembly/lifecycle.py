@@ -4,17 +4,19 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
 
-from tertulia.assembly.wiring import Wiring
 from tertulia.kit.errors import TertuliaError
 from tertulia.ports.role import Role
 
 DRAIN_S: Final = 25.0  # orchestrators kill 30 s after SIGTERM
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+Work = tuple[Role, Mapping[str, object]]
+"""A role and what to call it with."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -25,13 +27,27 @@ class RoleEndedError(TertuliaError):
     code = "role_ended"
 
 
-async def run_roles(wiring: Wiring, roles: Sequence[Role]) -> None:
-    """Run until SIGTERM or SIGINT, then cancel the roles and wait until they have drained.
+class Deadline:
+    """From `start` on, the process ends after DRAIN_S at the latest, whatever still runs: what is
+    not drained by then is recovered at the next start."""
+
+    def __init__(self, after_s: float = DRAIN_S, leave: Callable[[int], Any] = os._exit) -> None:
+        self._timer = threading.Timer(after_s, leave, (1,))
+        self._timer.daemon = True
+
+    def start(self) -> None:
+        """Once; later calls change nothing."""
+        if self._timer.ident is None:
+            self._timer.start()
+
+
+async def run_roles(work: Sequence[Work], deadline: Deadline) -> None:
+    """Run until SIGTERM or SIGINT, then cancel the roles and wait until they have drained. A
+    second signal ends the process at once.
 
     The exception of a role that fails comes out, in an ExceptionGroup, when the others have
     drained.
     """
-    arguments = [await wiring.arguments(role.run) for role in roles]
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in SIGNALS:
@@ -39,39 +55,40 @@ async def run_roles(wiring: Wiring, roles: Sequence[Role]) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(_run(role, given, stopping), name=role.name)
-                for role, given in zip(roles, arguments, strict=True)
+                group.create_task(_run(role, arguments, stopping, deadline), name=role.name)
+                for role, arguments in work
             ]
-            group.create_task(_drain(stopping, tasks), name="drain")
+            group.create_task(_drain(stopping, tasks, deadline), name="drain")
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)
 
 
-async def _run(role: Role, arguments: dict[str, object], stopping: asyncio.Event) -> None:
+async def _run(
+    role: Role, arguments: Mapping[str, object], stopping: asyncio.Event, deadline: Deadline
+) -> None:
     try:
         await role.run(**arguments)
     except asyncio.CancelledError:
-        if stopping.is_set():
-            return
+        if not stopping.is_set():
+            raise
+    except Exception:
+        log.exception("role failed", role=role.name)
         raise
+    finally:
+        deadline.start()
     if not stopping.is_set():
         msg = f"The role {role.name} ended although nobody asked it to."
         raise RoleEndedError(msg)
 
 
-async def _drain(stopping: asyncio.Event, tasks: Sequence[asyncio.Task[Any]]) -> None:
+async def _drain(
+    stopping: asyncio.Event, tasks: Sequence[asyncio.Task[None]], deadline: Deadline
+) -> None:
     await stopping.wait()
     log.info("draining", roles=len(tasks))
-    give_up_after(DRAIN_S)
-    for number in SIGNALS:  # a second one ends the process at once
+    deadline.start()
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     for task in tasks:
         task.cancel()
-
-
-def give_up_after(seconds: float, leave: Callable[[int], Any] = os._exit) -> None:
-    """End the process then, whatever still runs: what is not drained is recovered at the start."""
-    timer = threading.Timer(seconds, leave, (1,))
-    timer.daemon = True
-    timer.start()

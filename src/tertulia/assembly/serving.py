@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import structlog
 
 from tertulia.assembly.home import HomeLock, lock_home, open_home
-from tertulia.assembly.lifecycle import run_roles
+from tertulia.assembly.lifecycle import Deadline, run_roles
 from tertulia.assembly.process import wired
 from tertulia.assembly.roles import role
 from tertulia.assembly.wiring import Wiring, parameters
@@ -19,7 +19,7 @@ from tertulia.ports.store import Store, Tx
 if TYPE_CHECKING:
     from tertulia.adapters.http.server import HttpServer
 
-OnListening = Callable[[Store, str], Awaitable[None]]
+OnListening = Callable[[Wiring, str], Awaitable[None]]
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -27,8 +27,8 @@ log = structlog.stdlib.get_logger(__name__)
 async def serve(
     names: Sequence[str], settings: SettingsInForce, on_listening: OnListening | None = None
 ) -> None:
-    """Run the roles until SIGTERM or SIGINT; `on_listening` is told the store and the address
-    once requests are answered.
+    """Run the roles until SIGTERM or SIGINT; `on_listening` is told the address once requests
+    are answered.
 
     Nothing else serves this home meanwhile, so leases found at the start belong to the dead and
     are void.
@@ -41,9 +41,10 @@ async def serve(
             store = await wiring.port(Store)
             released = await store.write(_release_all)
             log.info("starting", roles=list(names), home=str(home.path), released=released)
+            work = [(each, await wiring.arguments(each.run)) for each in roles]
             async with asyncio.TaskGroup() as group:
-                watch = group.create_task(_announce(wiring, lock, store, registrants, on_listening))
-                await run_roles(wiring, roles)
+                watch = group.create_task(_announce(wiring, lock, registrants, on_listening))
+                await run_roles(work, Deadline())
                 watch.cancel()
     log.info("stopped")
 
@@ -51,7 +52,6 @@ async def serve(
 async def _announce(
     wiring: Wiring,
     lock: HomeLock,
-    store: Store,
     registrants: int,
     on_listening: OnListening | None,
 ) -> None:
@@ -62,7 +62,7 @@ async def _announce(
     lock.announce(url)
     log.info("listening", url=url)
     if on_listening:
-        await on_listening(store, url)
+        await on_listening(wiring, url)
 
 
 def _release_all(tx: Tx) -> int:

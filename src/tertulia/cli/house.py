@@ -1,4 +1,4 @@
-"""`tertulia roles`, `config` and `doctor`: what there is and how it is."""
+"""`tertulia roles` and `config`: what there is."""
 
 import typer
 
@@ -9,7 +9,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(roles)
     app.command()(config)
-    app.command()(doctor)
 
 
 def roles(*, json: JsonOption = False) -> None:
@@ -49,21 +48,3 @@ def config(home: HomeOption = None, *, json: JsonOption = False) -> None:
     rows = [("SETTING", "VALUE", "FROM")]
     rows += [(str(s.key), "" if s.value is None else str(s.value), s.origin) for s in settings]
     echo_table(rows)
-
-
-def doctor(home: HomeOption = None, *, json: JsonOption = False) -> None:
-    """Check everything that is configured, and say how to mend what is wrong."""
-    from tertulia.cli.checks import examine
-
-    findings = examine(home)
-    if json:
-        echo_json(
-            [{"check": f.check, "ok": f.ok, "finding": f.finding, "mend": f.mend} for f in findings]
-        )
-    else:
-        for finding in findings:
-            typer.echo(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.check}: {finding.finding}")
-            if finding.mend:
-                typer.echo(f"       → {finding.mend}")
-    if not all(finding.ok for finding in findings):
-        raise typer.Exit(1)

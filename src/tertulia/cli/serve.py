@@ -10,6 +10,9 @@ from tertulia.cli.options import AddressOption, HomeOption, ModelOption, OpenOpt
 from tertulia.kit.errors import TertuliaError
 
 if TYPE_CHECKING:
+    from tertulia.assembly.wiring import Wiring
+    from tertulia.ports.chat_model import ChatModel
+    from tertulia.ports.model_catalogue import ModelCatalogue
     from tertulia.ports.store import Store
 
 
@@ -98,7 +101,30 @@ def serve_roles(
     top = settings.of(ProcessSettings)
     configure_logging(form=top.log_format, level=top.log_level)
 
-    async def print_link(store: "Store", url: str) -> None:
-        typer.echo(f"Open {await _fresh_link(store, url)}")
+    call(lambda: serve(roles, settings, _greet if link else None))
 
-    call(lambda: serve(roles, settings, print_link if link else None))
+
+async def _greet(wiring: "Wiring", url: str) -> None:
+    """The link, and a remark when nobody is there to answer."""
+    from tertulia.ports.chat_model import ChatModel
+    from tertulia.ports.model_catalogue import ModelCatalogue
+    from tertulia.ports.store import Store
+
+    typer.echo(f"Open {await _fresh_link(await wiring.port(Store), url)}")
+    remark = await _missing_model(await wiring.port(ChatModel), await wiring.port(ModelCatalogue))
+    if remark:
+        typer.echo(remark, err=True)
+
+
+async def _missing_model(model: "ChatModel", catalogue: "ModelCatalogue") -> str | None:
+    """Why no model will answer; None when one does, or soon will."""
+    from tertulia.ports.chat_model import ModelError
+
+    try:
+        models = await model.models()
+    except ModelError as error:
+        return f"No language model answers yet: {error.message}"
+    known = {entry.name for entry in await catalogue.list() if entry.state == "absent"}
+    if any(info.ready or info.id not in known for info in models):
+        return None
+    return models[0].note if models else "The model's source has no models."

@@ -1,0 +1,92 @@
+"""What `doctor` looks at, of what only adapters know. Nothing here changes anything."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tertulia.adapters.embedded.settings import ModelsSettings
+from tertulia.adapters.keyfile.settings import MasterKeySettings
+from tertulia.adapters.openai.settings import UpstreamSettings
+from tertulia.assembly.places import database_path, home_path, key_path
+from tertulia.kit.process_settings import ProcessSettings
+from tertulia.kit.settings import SettingsInForce
+from tertulia.ports.chat_model import ModelInfo
+from tertulia.ports.key_vault import KeyVault
+
+if TYPE_CHECKING:
+    from tertulia.adapters.sql.inspection import Inspection
+
+
+def vault(settings: SettingsInForce) -> KeyVault | None:
+    """The keys that are there; None when none were made yet. Raises what is wrong with them."""
+    from tertulia.adapters.keyfile.vault import EnvironmentVault, FileVault
+
+    path = key_path(settings)
+    if path is None:
+        return EnvironmentVault(settings.of(MasterKeySettings).key.get_secret_value())
+    return FileVault(path) if path.exists() or database_path(settings).exists() else None
+
+
+def database(settings: SettingsInForce, keys: KeyVault) -> "Inspection | None":
+    """None when there is no database yet."""
+    from tertulia.adapters.sql.inspection import inspect
+
+    path = database_path(settings)
+    return inspect(path, keys) if path.exists() else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsFound:
+    """The embedded model in use, files that are not what the catalogue says, and whether the
+    runtime is installed."""
+
+    in_use: str | None
+    damaged: Sequence[Path]
+    runtime: bool
+    smallest: str
+
+
+def models(settings: SettingsInForce) -> ModelsFound:
+    """Read every model file of the catalogue whole."""
+    from tertulia.adapters.embedded.entries import built_in
+    from tertulia.adapters.embedded.shelf import Shelf, sha256_of
+
+    given, entries = settings.of(ModelsSettings), built_in()
+    shelf = Shelf(given.directory or home_path(settings) / "models", given.own, entries)
+    shelf.scan()
+    files = [(shelf.entries[m.name], m.path) for m in shelf.present() if m.name in shelf.entries]
+    in_use = shelf.in_use()
+    return ModelsFound(
+        in_use=in_use.name if in_use else None,
+        damaged=[
+            path for entry, path in (*files, *shelf.unverified) if sha256_of(path) != entry.sha256
+        ],
+        runtime=find_spec("xllamacpp") is not None,
+        smallest=entries[0].name,
+    )
+
+
+async def endpoint(settings: SettingsInForce) -> Sequence[ModelInfo]:
+    """The models of the endpoint that `--model URL` names; ModelError when it does not answer."""
+    from tertulia.adapters.openai.model import open_openai
+
+    url = settings.of(ProcessSettings).model
+    async with open_openai(url, settings.of(UpstreamSettings)) as source:
+        return await source.models()
+
+
+def try_address(settings: SettingsInForce) -> None:
+    """AddressInUseError and others when it cannot be listened on."""
+    from tertulia.adapters.http.server import bind
+
+    process = settings.of(ProcessSettings)
+    bind(process.host, process.port).close()
+
+
+def page() -> Path:
+    """Where the built page begins; the file may be missing."""
+    from tertulia.adapters.http.page import DIRECTORY
+
+    return DIRECTORY / "index.html"
