@@ -9,6 +9,7 @@ from typing import Final
 
 from tertulia.adapters.keyfile.keyring import Keyring, KeyringError
 from tertulia.kit.errors import TertuliaError
+from tertulia.kit.folders import sync_folder
 from tertulia.ports.key_vault import KeyMissingError
 
 GROUP_AND_OTHERS: Final = 0o077
@@ -172,7 +173,7 @@ def _write(path: Path, keyring: Keyring, *, replace: bool) -> None:
             draft.replace(path)
         else:
             _place_first(draft, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -182,14 +183,6 @@ def _place_first(draft: Path, path: Path) -> None:
         path.hardlink_to(draft)
     except FileExistsError:
         return
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class _exclusive:  # noqa: N801  reads as a verb where it is used

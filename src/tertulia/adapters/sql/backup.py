@@ -22,6 +22,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from tertulia.kit.errors import Kind, TertuliaError
+from tertulia.kit.folders import sync_folder
 from tertulia.ports.store import StorageFullError
 from tertulia.ports.store_admin import StoreAdmin
 
@@ -147,14 +148,6 @@ def place_new(draft: Path, target: Path) -> None:
     except FileExistsError:
         raise _exists(target) from None
     sync_folder(target.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _finish(draft: Path, about: Backup) -> None:

@@ -15,7 +15,6 @@ from tertulia.adapters.sql.backup import (
     extract,
     place_new,
     read_backup,
-    sync_folder,
 )
 from tertulia.adapters.sql.data_keys import DataKeys
 from tertulia.adapters.sql.identity import check_identity, check_keys
@@ -24,6 +23,7 @@ from tertulia.adapters.sql.schema import credentials, feed_heads
 from tertulia.adapters.sql.sqlite_connection import DIALECT, SqliteConnection, connect, translated
 from tertulia.adapters.sql.sqlite_open import check_ours, quick_check, revision
 from tertulia.adapters.sql.statements import compile_all, given, statement, text
+from tertulia.kit.folders import sync_folder
 from tertulia.ports.key_vault import KeyVault
 from tertulia.ports.store_admin import DatabaseForeignError
 

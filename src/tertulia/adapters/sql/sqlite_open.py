@@ -10,6 +10,7 @@ from tertulia.adapters.sql.identity import check_identity, write_identity
 from tertulia.adapters.sql.migrate import is_current, migrate
 from tertulia.adapters.sql.sqlite_connection import SqliteConnection, connect, translated
 from tertulia.adapters.sql.statements import Compiled, Statement
+from tertulia.kit.folders import sync_folder
 from tertulia.ports.key_vault import KeyVault
 from tertulia.ports.store import StoreUnavailableError
 from tertulia.ports.store_admin import DatabaseCorruptError, DatabaseForeignError
@@ -53,8 +54,9 @@ def prepare(
 
 
 def _create(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    os.close(descriptor)
+    """For its owner alone, and durable before anything is said to be in it."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    sync_folder(path.parent)
 
 
 def _check(raw: sqlite3.Connection, path: Path, checked_bytes: int) -> None:
