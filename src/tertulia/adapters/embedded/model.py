@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import importlib.util
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from tertulia.adapters.embedded import machine
 from tertulia.adapters.embedded.process import LoadError
@@ -60,8 +60,9 @@ class _Loaded:
         # A failure is told to whoever asks next; nobody may be asking now.
         start.add_done_callback(lambda task: task.cancelled() or task.exception())
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> Self:
         self.users += 1
+        return self
 
     async def __aexit__(self, *_: object) -> None:
         self.users -= 1
@@ -124,22 +125,25 @@ class EmbeddedModel:
         entry = self._entry(wanted)
         entry.start.add_done_callback(lambda _: self._switch(wanted.name))
 
+    def loaded(self) -> Mapping[str, Runtime]:
+        """The models that are in memory now, by name."""
+        found = {name: entry.runtime for name, entry in self._entries.items()}
+        return {name: runtime for name, runtime in found.items() if runtime is not None}
+
     async def models(self) -> Sequence[ModelInfo]:
         present = sorted(self._shelf.present(), key=lambda model: model.name != self._default)
         return [self._info(model) for model in present] or [self._shelf.offered()]
 
     async def count_tokens(self, model: str, texts: Sequence[str]) -> Sequence[int]:
-        entry = self._requested(model)
         try:
-            async with entry:
+            async with self._requested(model) as entry:
                 runtime = await entry.loaded()
                 return await runtime.count_tokens(texts)
         except ModelUnavailableError:
             return [estimated_tokens(text) for text in texts]
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        entry = self._requested(request.model)
-        async with entry:
+        async with self._requested(request.model) as entry:
             if not entry.start.done():
                 yield Waiting(0)
             runtime = await entry.loaded()

@@ -21,7 +21,8 @@ async def open_catalogue(
 ) -> AsyncGenerator[FileCatalogue, None]:
     """The catalogue over `models` in the home, or wherever the settings say. It starts nothing by
     itself: a command pulls and leaves, open_embedded looks after it."""
-    shelf = Shelf(settings.directory or home / "models", settings.own, entries or built_in())
+    known_entries = built_in() if entries is None else entries
+    shelf = Shelf(settings.directory or home / "models", settings.own, known_entries)
     await asyncio.to_thread(shelf.scan)
     async with aiohttp.ClientSession(trust_env=True) as http:
         known: dict[str, Source] = {

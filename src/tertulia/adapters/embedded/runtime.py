@@ -36,6 +36,7 @@ from tertulia.ports.chat_model import (
 # fast; 64 costs a tenth of the speed.
 BATCH_TOKENS: Final = 256
 MANY_CORES: Final = 8
+CRASH_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ class Runtime:
         self.model = model
         self.window_tokens = 0
         self._settings = settings
-        self._process = process
+        self.process = process
         self.slots = Slots(slot_count(settings), waiting=settings.waiting)
         self._http = aiohttp.ClientSession(
             base_url=process.address,
@@ -100,7 +101,7 @@ class Runtime:
             connector=aiohttp.TCPConnector(force_close=True, limit=0),
             timeout=aiohttp.ClientTimeout(total=None, sock_read=settings.stall_timeout_s),
         )
-        self._prompts = Prompts(self._post, 0)
+        self.prompts = Prompts(self._post, 0)
 
     @classmethod
     async def start(cls, model: ModelFile, settings: EmbeddedSettings) -> "Runtime":
@@ -117,22 +118,22 @@ class Runtime:
 
     @property
     def alive(self) -> bool:
-        return not self._process.ended.done()
+        return not self.process.ended.done()
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self.process.pid
 
     async def stop(self) -> None:
         await self._http.close()
-        await self._process.stop()
+        await self.process.stop()
 
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return [len(tokens) for tokens in await self._prompts.tokenize(texts)]
+        return [len(tokens) for tokens in await self.prompts.tokenize(texts)]
 
     async def answer(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """As ChatModel.stream."""
-        prompt = await self._prompts.render(request.messages)
+        prompt = await self.prompts.render(request.messages)
         if len(prompt.tokens) >= self.window_tokens:
             raise PromptTooLongError(
                 prompt_tokens=len(prompt.tokens), window_tokens=self.window_tokens
@@ -168,6 +169,7 @@ class Runtime:
         except TimeoutError as error:
             raise ModelTimeoutError from error
         except (aiohttp.ClientError, msgspec.DecodeError) as error:
+            await self._look_whether_it_ended()
             raise _broken(begun=begun) from error
         raise _broken(begun=begun)
 
@@ -221,7 +223,7 @@ class Runtime:
             msg = "The model could not be loaded: it names no end token."
             raise LoadError(msg)
         self.window_tokens = properties.default_generation_settings.n_ctx
-        self._prompts = Prompts(self._post, separator[0])
+        self.prompts = Prompts(self._post, separator[0])
 
     async def _post(self, path: str, document: object) -> bytes:
         try:
@@ -230,11 +232,17 @@ class Runtime:
         except TimeoutError as error:
             raise ModelTimeoutError from error
         except aiohttp.ClientError as error:
+            await self._look_whether_it_ended()
             raise ModelUnavailableError from error
         if response.status != HTTPStatus.OK:
             msg = "The model's template refused the conversation."
             raise ModelError(msg, status=response.status)
         return body
+
+    async def _look_whether_it_ended(self) -> None:
+        """A crash breaks connections a moment before the process is known to be gone; whoever is
+        told of the one must not meet the other."""
+        await asyncio.wait([self.process.ended], timeout=CRASH_S)
 
 
 def slot_count(settings: EmbeddedSettings) -> int:

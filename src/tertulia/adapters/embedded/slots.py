@@ -55,30 +55,31 @@ class Slots:
         self._free = list(range(count))
         self._count = count
         self._limit = waiting
-        self._waiting: list[Ticket] = []
+        self.waiting: list[Ticket] = []
+        """In the order in which they will be served."""
         self._background = 0
         self._last_slot: OrderedDict[str, int] = OrderedDict()
 
     @property
     def idle(self) -> bool:
         """Nobody holds a slot or waits for one."""
-        return len(self._free) == self._count and not self._waiting
+        return len(self._free) == self._count and not self.waiting
 
     def enter(self, conversation: str | None, *, background: bool = False) -> Ticket:
         """TooManyWaitingError when the queue is full."""
         ticket = Ticket(conversation, background)
-        self._waiting.append(ticket)
+        self.waiting.append(ticket)
         self._serve()
         ticket.seen()
-        if ticket.slot is None and len(self._waiting) > self._limit:
+        if ticket.slot is None and len(self.waiting) > self._limit:
             self.leave(ticket)
             raise TooManyWaitingError(waiting=self._limit)
         return ticket
 
     def leave(self, ticket: Ticket) -> None:
         """Give back the slot, or the place in the queue. Leaving twice is leaving once."""
-        if ticket in self._waiting:
-            self._waiting.remove(ticket)
+        if ticket in self.waiting:
+            self.waiting.remove(ticket)
         elif ticket.slot is not None:
             # The least recently used slot stays first.
             self._free.append(ticket.slot)
@@ -87,13 +88,13 @@ class Slots:
         self._serve()
 
     def _serve(self) -> None:
-        in_turn = sorted(self._waiting, key=lambda ticket: ticket.background)
-        self._waiting = []
+        in_turn = sorted(self.waiting, key=lambda ticket: ticket.background)
+        self.waiting.clear()
         for ticket in in_turn:
             slot = self._slot_for(ticket)
             if slot is None:
-                ticket.move(len(self._waiting), None)
-                self._waiting.append(ticket)
+                ticket.move(len(self.waiting), None)
+                self.waiting.append(ticket)
             else:
                 ticket.move(0, slot)
 

@@ -51,14 +51,14 @@ class ModelDirectory:
                 yield chunk
 
     async def _source(self, model: str) -> ChatModel:
-        """A source that is unreachable just now may still have the model: with only one source,
-        the question is its own to answer."""
+        """An empty name is the default's, so the first source's. With one source the question is
+        its own to answer: it may have a model that it could not list just now."""
         if known := self._source_of.get(model):
             return known
         for source in self._unlisted:
             if await _answers_to(source, model):
                 return source
-        if len(self._sources) == 1:
+        if not model or len(self._sources) == 1:
             return self._sources[0]
         await self.models()
         if found := self._source_of.get(model):
