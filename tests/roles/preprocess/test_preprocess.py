@@ -172,7 +172,6 @@ async def test_a_message_that_is_asked_again_keeps_its_labels(house: House) -> N
     "change",
     [
         MessageChange(status=Status.CANCELLED),
-        MessageChange(status=Status.STREAMING),
         MessageChange(next_epoch=2),
         MessageChange(status=Status.FAILED, error_code="model_cut"),
     ],
@@ -180,7 +179,7 @@ async def test_a_message_that_is_asked_again_keeps_its_labels(house: House) -> N
 async def test_a_turn_that_waits_for_nothing_is_dropped(
     house: House, change: MessageChange
 ) -> None:
-    """Its reply was stopped, begun, or asked for anew."""
+    """Its reply was ended or asked for anew."""
     await arrive(house)
     reply = await house.ask("hello")
     await house.change(reply, change)
@@ -188,6 +187,16 @@ async def test_a_turn_that_waits_for_nothing_is_dropped(
         await house.handled(TURNS)
     assert await waiting(house, LOCAL) == 0
     assert (await house.question(reply)).labels is None
+
+
+async def test_a_reply_whose_worker_is_gone_is_routed_to_another(house: House) -> None:
+    """Which ends it: nobody else would."""
+    await arrive(house)
+    reply = await house.ask("hello")
+    await house.change(reply, MessageChange(status=Status.STREAMING))
+    async with house.running("preprocess"):
+        await house.handled(TURNS)
+    assert await waiting(house, LOCAL) == 1
 
 
 async def waiting(house: House, topic: str) -> int:

@@ -172,13 +172,14 @@ class Preprocessing:
 
 
 def _waiting(tx: Tx, event: TurnRequested) -> _Turn | None:
-    """The turn, when its reply still waits for this attempt: queued, or given up and replayed."""
+    """The turn, when its reply still waits for this attempt: queued, or given up and replayed.
+    One that is streaming comes from a worker who is gone; the next worker ends it."""
     conversation = tx.conversations.get(event.conversation_id)
     message = tx.messages.get(event.conversation_id, event.message_id)
     reply = tx.messages.get(event.conversation_id, event.reply_id)
     if conversation is None or message is None or reply is None or reply.epoch != event.epoch:
         return None
     given_up = reply.status is Status.FAILED and reply.error_code == GAVE_UP
-    if reply.status is not Status.QUEUED and not given_up:
+    if reply.status.is_final and not given_up:
         return None
     return _Turn(conversation=conversation, message=message, reply=reply)
