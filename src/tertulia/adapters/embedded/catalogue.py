@@ -74,14 +74,22 @@ class FileCatalogue:
         await asyncio.to_thread(self.shelf.remove, name)
         self._tell()
 
-    async def keep(self) -> None:
-        """Look after the shelf until cancelled: verify files that were put there by hand, and
-        notice what other processes do to it."""
+    async def keep(self, *, every_s: float = LOOK_S) -> None:
+        """Look after the shelf until cancelled."""
         while True:
-            changed = await asyncio.to_thread(self._look)
+            changed = await asyncio.to_thread(self.look)
             if changed:
                 self._tell()
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(every_s)
+
+    def look(self) -> bool:
+        """Verify files that were put there by hand, and notice what other processes did; whether
+        something is different now. Reads whole files: not for the event loop."""
+        changed = self.shelf.scan()
+        for entry, path in self.shelf.unverified:
+            self.shelf.verify(entry, path)
+            changed = self.shelf.scan() or changed
+        return changed
 
     def upgrade(self) -> None:
         """Pull the best model that this machine can have, unless somebody made a choice."""
@@ -128,13 +136,6 @@ class FileCatalogue:
                 await asyncio.to_thread(self.shelf.scan)
             self._pulls.pop(pull.entry.name, None)
             self._tell()
-
-    def _look(self) -> bool:
-        changed = self.shelf.scan()
-        for entry, path in self.shelf.unverified:
-            self.shelf.verify(entry, path)
-            changed = self.shelf.scan() or changed
-        return changed
 
     def _tell(self) -> None:
         for listener in self._listeners:

@@ -93,10 +93,10 @@ class IndexSource:
 
 
 def size_of(path: Path) -> int:
-    """Bytes in a file; 0 when there is none."""
+    """Bytes in a file; 0 when there is none, or none that can be seen."""
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except OSError:
         return 0
 
 
