@@ -103,7 +103,7 @@ async def test_broken_download_goes_on_where_it_broke(tmp_path: Path, sources: S
     sources.cut_after = 1000
     async with catalogue_at(tmp_path, sources, sources=["hub"]) as catalogue:
         await catalogue.pull("tiny")
-        while (await entry_of(catalogue)).done_bytes < 1000:
+        while (await entry_of(catalogue)).done_bytes < 1000:  # noqa: ASYNC110  of progress
             await asyncio.sleep(0)
         sources.cut_now.set()
         await catalogue.settled()
