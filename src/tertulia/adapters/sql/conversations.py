@@ -140,7 +140,7 @@ class SqlConversations:
             self._scope.channels.add(f"reply:{unfinished[0]}")
         for erase in _ERASE:
             self._scope.db.run(erase, params)
-        self._scope.keys.forget(conversation_id, row[WRAPPED_KEY])
+        self._scope.keys.forget(conversation_id, row[KEY_VERSION], row[WRAPPED_KEY])
         self._scope.erased = True
         self._scope.changed(row[1], ChangeKind.CONVERSATION_ERASED, conversation_id)
         return True

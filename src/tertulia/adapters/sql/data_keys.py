@@ -21,7 +21,7 @@ class DataKeys:
     def __init__(self, vault: KeyVault) -> None:
         self._vault = vault
         self._lock = threading.Lock()
-        self._held: OrderedDict[tuple[str, bytes], Sealer] = OrderedDict()
+        self._held: OrderedDict[tuple[str, int, bytes], Sealer] = OrderedDict()
 
     @property
     def version(self) -> int:
@@ -36,7 +36,7 @@ class DataKeys:
 
     def sealer(self, owner_id: str, conversation_id: str, version: int, wrapped: bytes) -> Sealer:
         """TamperedError when the wrapped key is not this conversation's."""
-        name = (conversation_id, wrapped)
+        name = (conversation_id, version, wrapped)
         with self._lock:
             found = self._held.get(name)
             if found is not None:
@@ -56,9 +56,9 @@ class DataKeys:
         context = _context(owner_id, conversation_id)
         return self._vault.wrap(self._vault.unwrap(version, wrapped, context), context)
 
-    def forget(self, conversation_id: str, wrapped: bytes) -> None:
+    def forget(self, conversation_id: str, version: int, wrapped: bytes) -> None:
         with self._lock:
-            self._held.pop((conversation_id, wrapped), None)
+            self._held.pop((conversation_id, version, wrapped), None)
 
 
 def _context(owner_id: str, conversation_id: str) -> bytes:
