@@ -23,6 +23,14 @@ class ScriptModel:
         self.requests: list[ChatRequest] = []
         self.running = 0
         self.unready: Exception | None = None
+        self._asked = asyncio.Event()
+
+    async def asked(self, count: int) -> None:
+        """Returns once there have been this many requests."""
+        async with asyncio.timeout(20):
+            while len(self.requests) < count:
+                self._asked.clear()
+                await self._asked.wait()
 
     async def models(self) -> Sequence[ModelInfo]:
         if self.unready is not None:
@@ -35,6 +43,7 @@ class ScriptModel:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         self.requests.append(request)
+        self._asked.set()
         script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
         self.running += 1
         try:

@@ -3,8 +3,8 @@
 Three offsets into the text move on: received ≥ shown, and saved. Showing never waits for the
 store, unless text that was shown `unsaved_max_s` ago is not saved: then what comes next is held
 back until it is. So a crash takes at most what was shown within that time, on any disk, and a
-store that answers within it delays nothing. Nothing is shown before the first text is durable
-together with the state `streaming`.
+store that saves within `unsaved_max_s - checkpoint_s` delays nothing. Nothing is shown before the
+first text is durable, together with the state `streaming`.
 """
 
 import asyncio
@@ -49,6 +49,7 @@ class Pen:
         self._unsaved: list[str] = []  # received, not yet on its way to the store
         self._received = self._shown = self._saved = len(reply.text)
         self._unsaved_since: float | None = None  # when the oldest unsaved text was shown
+        self._shown_meanwhile: float | None = None  # the same, of text after the last checkpoint
         self._to_show = asyncio.Event()
         self._to_save = asyncio.Event()
         self._just_saved = asyncio.Event()
@@ -109,7 +110,7 @@ class Pen:
         troubled_since: float | None = None
         while True:
             await self._to_save.wait()
-            await asyncio.sleep(self._settings.checkpoint_s)
+            await asyncio.sleep(max(self._settings.checkpoint_s - self._unsaved_s(), 0))
             self._to_save.clear()
             try:
                 if await self._save():
@@ -148,22 +149,24 @@ class Pen:
         at = Position(self._epoch, self._shown)
         self._shown += len(text)
         if self._shown > self._saved:
+            now = self._clock.monotonic()
             if self._unsaved_since is None:
-                self._unsaved_since = self._clock.monotonic()
+                self._unsaved_since = now
+            if self._shown_meanwhile is None:
+                self._shown_meanwhile = now
             self._to_save.set()
         await self._stream.append(self._reply_id, at, text)
 
     async def _held_back(self) -> None:
         while self._unsaved_since is not None:
-            age_s = self._clock.monotonic() - self._unsaved_since
-            if age_s < self._settings.unsaved_max_s:
+            if self._unsaved_s() < self._settings.unsaved_max_s:
                 return
             self._just_saved.clear()
             await self._just_saved.wait()
 
     async def _save(self) -> bool:
         """One checkpoint. It takes along what is received but not shown yet."""
-        began = self._clock.monotonic()
+        self._shown_meanwhile = None
         offset, text = self._saved, "".join(self._unsaved)
         count = len(self._unsaved)
         crash_point("inference.before_checkpoint")
@@ -171,14 +174,19 @@ class Pen:
         crash_point("inference.after_checkpoint")
         del self._unsaved[:count]
         self._saved += len(text)
-        if self._unsaved_since is not None:
-            CHECKPOINT_S.observe(self._clock.monotonic() - self._unsaved_since)
-        # What is shown and not yet saved was shown after this checkpoint took its text.
-        self._unsaved_since = began if self._shown > self._saved else None
+        CHECKPOINT_S.observe(self._unsaved_s())
+        # What is shown and not saved was shown after this checkpoint took its text.
+        self._unsaved_since = self._shown_meanwhile if self._shown > self._saved else None
         self._just_saved.set()
         if self._shown > self._saved:
             self._to_save.set()
         return stop
+
+    def _unsaved_s(self) -> float:
+        """How long the oldest text that is shown and not saved has been shown."""
+        if self._unsaved_since is None:
+            return 0.0
+        return self._clock.monotonic() - self._unsaved_since
 
     def _checkpoint(self, tx: Tx, offset: int, text: str) -> bool:
         """Without text it is only the question whether to stop."""

@@ -1,0 +1,89 @@
+"""A worker's place among the workers of its character."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+from tertulia.adapters.memory.leases import MemoryLeases
+from tertulia.domain.conversations import ASSISTANT
+from tertulia.domain.events import workers_group
+from tertulia.ports.leases import Member
+from tertulia.roles.inference.service.registration import Registration
+from tertulia.roles.inference.settings import InferenceSettings
+from tests.ports.stores import HandClock
+from tests.roles.house import open_house
+
+GROUP = workers_group(ASSISTANT.id)
+SETTINGS = InferenceSettings(worker="w", capacity=3, lease_s=0.01)
+
+
+class Watched(MemoryLeases):
+    """Lets a test wait for calls."""
+
+    def __init__(self, clock: HandClock) -> None:
+        super().__init__(clock)
+        self.claims: asyncio.Queue[int | None] = asyncio.Queue()
+        self.renewals: asyncio.Queue[bool] = asyncio.Queue()
+
+    async def claim(self, group: str, name: str, *, capacity: int, ttl_s: float) -> int | None:
+        fence = await super().claim(group, name, capacity=capacity, ttl_s=ttl_s)
+        self.claims.put_nowait(fence)
+        return fence
+
+    async def renew(self, group: str, name: str, fence: int, *, ttl_s: float) -> bool:
+        held = await super().renew(group, name, fence, ttl_s=ttl_s)
+        self.renewals.put_nowait(held)
+        return held
+
+
+async def test_a_worker_holds_its_place_while_it_works(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        async with house.running("inference"):
+            reply = await house.ask("hello")
+            async with house.running("preprocess"):
+                await house.until(reply)
+            [member] = await house.leases.members(GROUP)
+            assert (member.name, member.capacity) == ("local", 128)
+        assert await house.leases.members(GROUP) == []
+
+
+async def test_a_place_is_renewed() -> None:
+    clock = HandClock()
+    leases = Watched(clock)
+    async with asyncio.timeout(20), Registration(leases, GROUP, SETTINGS).open():
+        for _ in range(3):
+            clock.pass_time(timedelta(seconds=SETTINGS.lease_s * 0.9))
+            assert await leases.renewals.get()
+        assert await leases.members(GROUP) == [Member(name="w", capacity=3, fence=1)]
+
+
+async def test_a_place_that_was_lost_is_claimed_again() -> None:
+    clock = HandClock()
+    leases = Watched(clock)
+    async with asyncio.timeout(20), Registration(leases, GROUP, SETTINGS).open():
+        assert await leases.claims.get() == 1
+        clock.pass_time(timedelta(seconds=1))
+        assert await leases.claims.get() == 2
+        assert not leases.renewals.get_nowait()
+    assert await leases.members(GROUP) == []
+
+
+async def test_a_name_that_is_taken_is_waited_for() -> None:
+    clock = HandClock()
+    leases = Watched(clock)
+    await leases.claim(GROUP, "w", capacity=9, ttl_s=60)
+    assert await leases.claims.get() == 1
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        registration = Registration(leases, GROUP, SETTINGS)
+
+        async def work() -> None:
+            async with registration.open():
+                pass
+
+        working = group.create_task(work())
+        assert await leases.claims.get() is None
+        assert not working.done()
+        clock.pass_time(timedelta(seconds=61))
+        while await leases.claims.get() is None:
+            pass
+        await working
