@@ -16,7 +16,7 @@ from tertulia.adapters.openai.endpoint import Endpoint, RefusedBodyError, open_e
 from tertulia.adapters.openai.settings import UpstreamSettings
 from tertulia.adapters.openai.watch import Watch
 from tertulia.adapters.openai.wire import MODELS, ModelEntry
-from tertulia.kit.sse import EventTooLargeError, Payloads
+from tertulia.kit.sse import EventTooLargeError
 from tertulia.ports.chat_model import (
     ChatRequest,
     Chunk,
@@ -66,21 +66,16 @@ class OpenAIModel:
         model = request.model or await self._default()
         response = await self._request(request, model)
         watch = Watch(response.close)
-        answer = Answer()
+        # Some endpoints answer as a whole though a stream was asked for.
+        answer = Answer(in_one="json" in response.content_type)
         try:
             watch.arm(deadline - time.monotonic())
-            payloads = _whole(response) if "json" in response.content_type else _events(response)
-            async with contextlib.aclosing(payloads):
-                async for arrived in payloads:
-                    text = answer.take(arrived)
-                    watch.pause()
-                    if text:
-                        yield Text(text)
-                    if answer.failure is not None:
-                        raise answer.failure
-                    if answer.done:
-                        break
-                    watch.arm(self._pause_s(answer, deadline))
+            while not answer.ended:
+                text = answer.take(await response.content.readany())
+                watch.pause()
+                if text:
+                    yield Text(text)
+                watch.arm(self._pause_s(answer, deadline))
             finished = answer.finish()
             watch.arm(DRAIN_S)
             await _drain(response)
@@ -88,7 +83,7 @@ class OpenAIModel:
         except (aiohttp.ClientError, OSError, EventTooLargeError) as error:
             if watch.expired:
                 raise ModelTimeoutError from error
-            raise answer.broken(begun=answer.begun) from error
+            raise answer.broken() from error
         finally:
             watch.stop()
             response.close()
@@ -148,19 +143,6 @@ async def open_openai(url: str, settings: UpstreamSettings) -> AsyncGenerator[Op
     """The models of the endpoint at `url`, given with or without `/v1`. Connects to nothing yet."""
     async with open_endpoint(url, settings) as endpoint:
         yield OpenAIModel(endpoint, settings)
-
-
-async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[list[bytes], None]:
-    payloads = Payloads()
-    content = response.content
-    while received := await content.readany():
-        yield payloads.feed(received)
-    yield payloads.end()
-
-
-async def _whole(response: aiohttp.ClientResponse) -> AsyncGenerator[list[bytes], None]:
-    """Some endpoints answer as a whole though a stream was asked for."""
-    yield [await response.read()]
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:

@@ -17,12 +17,12 @@ from tertulia.ports.chat_model import (
 )
 
 
-class Part(msgspec.Struct):
+class Part(msgspec.Struct, gc=False):
     type: str = ""
     text: str = ""
 
 
-class Delta(msgspec.Struct):
+class Delta(msgspec.Struct, gc=False):
     """Reasoning that some endpoints send beside the content is left out."""
 
     content: str | list[Part] | None = None
@@ -34,18 +34,18 @@ class Delta(msgspec.Struct):
         return self.content or ""
 
 
-class Choice(msgspec.Struct):
+class Choice(msgspec.Struct, gc=False):
     index: int = 0
     delta: Delta | None = None
     message: Delta | None = None
     finish_reason: str | None = None
 
 
-class PromptDetails(msgspec.Struct):
+class PromptDetails(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
 
 
-class UsageReport(msgspec.Struct):
+class UsageReport(msgspec.Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     prompt_tokens_details: PromptDetails | None = None
@@ -59,14 +59,14 @@ class UsageReport(msgspec.Struct):
         )
 
 
-class Problem(msgspec.Struct):
+class Problem(msgspec.Struct, gc=False):
     message: str | None = None
     type: str | None = None
     code: str | int | None = None
     param: str | None = None
 
 
-class Completion(msgspec.Struct):
+class Completion(msgspec.Struct, gc=False):
     """A chunk of a stream, a whole answer, or an error (`{"error": …}`, or vLLM's bare one)."""
 
     choices: list[Choice] | None = None
@@ -78,12 +78,13 @@ class Completion(msgspec.Struct):
     type: str | None = None
 
     @property
-    def problem(self) -> Problem | None:
+    def problem(self) -> Problem:
+        """Empty when this is no error."""
         if isinstance(self.error, str):
             return Problem(message=self.error)
         if self.error is None and self.object == "error":
             return Problem(message=self.message, type=self.type, code=self.code)
-        return self.error
+        return self.error or Problem()
 
 
 class ModelMeta(msgspec.Struct):
@@ -132,7 +133,7 @@ _SECONDS_KEPT: Final = 3600
 def problem_of(body: bytes) -> Problem:
     """What an error answer says; empty when it says nothing that can be read."""
     try:
-        return COMPLETION.decode(body).problem or Problem()
+        return COMPLETION.decode(body).problem
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Problem()
 
