@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -37,9 +38,9 @@ def tertulia(
 ) -> subprocess.CompletedProcess[str]:
     """Run one command to its end; neither its exit code nor its output is checked."""
     own = {} if home is None else {"TERTULIA_HOME": str(home)}
-    return subprocess.run(  # noqa: S603  our own program
+    return subprocess.run(
         [sys.executable, "-m", "tertulia", *arguments],
-        cwd=cwd or home,
+        cwd=cwd or "/",
         env=environment({**own, **(variables or {})}),
         capture_output=True,
         text=True,
@@ -91,7 +92,7 @@ class Server:
         self.home.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "tertulia", "up", "--home", str(self.home)]
         command += ["--address", self.address, "--model", self.model, *self.options]
-        self.process = subprocess.Popen(  # noqa: S603  our own program
+        self.process = subprocess.Popen(
             command,
             cwd=self.home,
             env=environment(self.variables),
@@ -138,12 +139,13 @@ class Server:
                 stream.close()
         return code
 
-    def client(self) -> httpx.Client:
+    @contextmanager
+    def client(self) -> Generator[httpx.Client]:
         """A browser that has signed in by a fresh link."""
-        client = httpx.Client(base_url=self.url, timeout=30)
-        answer = client.post("/api/session", json={"token": self.fresh_secret()})
-        assert answer.status_code == httpx.codes.OK, answer.text
-        return client
+        with httpx.Client(base_url=self.url, timeout=30) as client:
+            secret = {"token": self.fresh_secret()}
+            client.post("/api/session", json=secret).raise_for_status()
+            yield client
 
     def token_client(self) -> httpx.Client:
         """A program with an API token of its own."""

@@ -1,9 +1,11 @@
 """Backup, restore and rotation of the master key: what needs adapters to know each other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from tertulia.adapters.keyfile.settings import MasterKeySettings
 from tertulia.assembly.home import lock_home, open_home
 from tertulia.assembly.places import database_path, home_path, key_path
 from tertulia.assembly.process import wired
@@ -14,6 +16,7 @@ from tertulia.ports.key_vault import KeyVault
 from tertulia.ports.store_admin import StoreAdmin
 
 if TYPE_CHECKING:
+    from tertulia.adapters.keyfile.vault import EnvironmentVault, FileVault
     from tertulia.adapters.sql.rotation import Rotation
 
 
@@ -31,8 +34,10 @@ class KeyAbsentError(TertuliaError):
     kind = Kind.CONFLICT
 
 
-async def back_up(settings: SettingsInForce, target: Path) -> None:
-    """Write a backup to a new file, also beside a running server."""
+async def back_up(settings: SettingsInForce, target: Path, *, passphrase: str | None) -> None:
+    """Write a backup to a new file, also beside a running server. With a passphrase the master
+    key goes along, sealed by it."""
+    from tertulia.adapters.keyfile.envelope import enclose
     from tertulia.adapters.sql.backup import back_up as write
 
     database = database_path(settings)
@@ -40,23 +45,57 @@ async def back_up(settings: SettingsInForce, target: Path) -> None:
         msg = f"There is no database {database} to back up."
         raise NothingToKeepError(msg)
     async with wired(settings) as wiring:
+        vault = cast("FileVault | EnvironmentVault", await wiring.port(KeyVault))
+        envelope = enclose(vault.keyring, passphrase) if passphrase else None
         now = (await wiring.port(Clock)).now()
-        await write(await wiring.port(StoreAdmin), target, made_at=now)
+        await write(await wiring.port(StoreAdmin), target, made_at=now, envelope=envelope)
 
 
-async def restore(settings: SettingsInForce, file: Path, *, replace: bool) -> Path | None:
-    """Put a backup in the place of the database; the path that a replaced one has now."""
+async def restore(
+    settings: SettingsInForce, file: Path, *, replace: bool, passphrase: str | None
+) -> Path | None:
+    """Put a backup in the place of the database; the path that a replaced one has now. With a
+    passphrase the key in the backup is used, and put beside the database."""
     from tertulia.adapters.sql.restore import restore as put
 
-    home = open_home(home_path(settings))
-    with lock_home(home):
-        key = key_path(settings)
-        if key and not key.exists():
-            msg = f"Without its key a backup cannot be read; put the key file at {key} first."
-            raise KeyAbsentError(msg)
-        async with wired(settings) as wiring:
-            vault = await wiring.port(KeyVault)
-            return put(file, database_path(settings), vault, replace=replace)
+    with lock_home(open_home(home_path(settings))), _keys(settings, file, passphrase) as vault:
+        return put(file, database_path(settings), vault, replace=replace)
+
+
+@contextmanager
+def _keys(
+    settings: SettingsInForce, file: Path, passphrase: str | None
+) -> Generator["FileVault | EnvironmentVault"]:
+    """The vault that opens a backup. A key file that was not there before goes again when the
+    restore fails."""
+    from tertulia.adapters.keyfile.envelope import disclose
+    from tertulia.adapters.keyfile.vault import EnvironmentVault, FileVault
+    from tertulia.adapters.sql.backup import read_backup
+
+    path = key_path(settings)
+    envelope = read_backup(file).envelope if passphrase else None
+    if passphrase and envelope is None:
+        msg = f"The backup {file} was made without a passphrase; put the key file in its place."
+        raise KeyAbsentError(msg)
+    keyring = disclose(envelope, passphrase) if envelope and passphrase else None
+    if path is None:
+        yield EnvironmentVault(settings.of(MasterKeySettings).key.get_secret_value())
+        return
+    if path.exists():
+        vault = FileVault(path)
+        if keyring:
+            vault.adopt(keyring)
+        yield vault
+        return
+    if keyring is None:
+        msg = f"Without its key a backup cannot be read; put the key file at {path} first."
+        raise KeyAbsentError(msg)
+    vault = FileVault.create(path, keyring)
+    try:
+        yield vault
+    except BaseException:
+        path.unlink()
+        raise
 
 
 async def rotate(

@@ -37,9 +37,9 @@ def register(app: typer.Typer) -> None:
 @models.command(name="list")
 def list_(home: HomeOption = None, *, json: JsonOption = False) -> None:
     """List the models that can be had, and which of them are here."""
-    from tertulia.ports.model_catalogue import ModelCatalogue
+    from tertulia.ports.model_catalogue import CatalogueEntry, ModelCatalogue
 
-    async def find(catalogue: ModelCatalogue) -> Sequence["CatalogueEntry"]:
+    async def find(catalogue: ModelCatalogue) -> Sequence[CatalogueEntry]:
         return await catalogue.list()
 
     entries = with_ports(home, find)

@@ -7,6 +7,15 @@ import typer
 
 from tertulia.cli.options import HomeOption
 
+PassphraseOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file",
+        metavar="FILE",
+        help="Let the master key go along, sealed by the passphrase in this file.",
+    ),
+]
+
 keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -20,11 +29,12 @@ def register(app: typer.Typer) -> None:
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
     home: HomeOption = None,
+    passphrase_file: PassphraseOption = None,
 ) -> None:
     """Copy the database into one file, also while a server runs.
 
-    What people wrote is encrypted in it as in the database, and the key is not in it: keep a copy
-    of the key file in another place.
+    What people wrote is encrypted in it as in the database. The key is not in it, unless sealed by
+    a passphrase: keep a copy of the key file in another place.
     """
     from tertulia.assembly.places import key_path
     from tertulia.assembly.process import call
@@ -32,7 +42,11 @@ def backup(
     from tertulia.assembly.settings import load_settings
 
     settings = load_settings({"home": home})
-    call(lambda: back_up(settings, file.absolute()))
+    passphrase = _passphrase(passphrase_file)
+    call(lambda: back_up(settings, file.absolute(), passphrase=passphrase))
+    if passphrase:
+        typer.echo(f"{file} holds everything; whoever has it and the passphrase can read it.")
+        return
     key = key_path(settings) or "the master key"
     typer.echo(f"{file} holds everything but the key: keep a copy of {key} in another place.")
 
@@ -40,6 +54,7 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="As `backup` made it.")],
     home: HomeOption = None,
+    passphrase_file: PassphraseOption = None,
     *,
     replace: Annotated[
         bool, typer.Option("--replace", help="Take the place of a database, which is kept aside.")
@@ -51,7 +66,8 @@ def restore(
     from tertulia.assembly.settings import load_settings
 
     settings = load_settings({"home": home})
-    kept = call(lambda: safekeeping.restore(settings, file, replace=replace))
+    passphrase = _passphrase(passphrase_file)
+    kept = call(lambda: safekeeping.restore(settings, file, replace=replace, passphrase=passphrase))
     typer.echo(f"{file} is restored." + (f" What was there is {kept} now." if kept else ""))
 
 
@@ -86,3 +102,13 @@ def rotate(
     typer.echo(
         f"{began} {done.version} of the master key wraps all; {done.rewrapped} were changed. {old}"
     )
+
+
+def _passphrase(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    passphrase = file.read_text("utf-8").strip("\r\n")
+    if not passphrase:
+        msg = f"{file} is empty"
+        raise typer.BadParameter(msg)
+    return passphrase
