@@ -9,13 +9,14 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python --require-hashes
 MODEL ?= smollm2-135m-instruct
 ARGS ?=
 
-.PHONY: help run test check lint contracts budgets types page-check servers bench docs reference \
-	page lock
+.PHONY: help run test campaigns check lint contracts budgets types page-check servers bench docs \
+	reference page lock
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make run        serve Tertulia on this machine         (ARGS="--address 127.0.0.1:9000")'
 	@echo 'make test       run the tests                          (ARGS="tests/ports -k store")'
+	@echo 'make campaigns  run the slow tests that make test leaves out: crashes, power cuts'
 	@echo 'make check      lint, types, contracts, budgets, docs'
 	@echo 'make servers    install the real servers and the browser that tests use'
 	@echo 'make bench      measure; figures go to docs/explanation/performance.md'
@@ -31,6 +32,9 @@ test: .venv/.dev page
 	@tools/servers.sh --try
 	$(BIN)/python tools/page.py npm run test
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+campaigns: .venv/.dev page
+	$(BIN)/pytest -m slow $(ARGS)
 
 # Each by itself too; `make --keep-going check` shows all that is wrong.
 check: lint contracts budgets types page-check docs

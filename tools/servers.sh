@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Python: for now a browser. With --try, what cannot be
+# Installs what the tests need beside Python: a browser, and a C compiler for the recorder of power
+# cuts; real servers follow here. With --try, what cannot be
 # installed is only named (its tests then skip with that reason, or fail when CI=true).
 set -euo pipefail
 
 try=${1:-}
 missing=()
 
-# need PACKAGE COMMAND…: one of the commands, else Debian's PACKAGE.
+# need PACKAGE FOUND…: one of these commands or files, else Debian's PACKAGE.
 need() {
-  local package=$1 command
+  local package=$1 found
   shift
-  for command in "$@"; do
-    command -v "$command" >/dev/null && return
+  for found in "$@"; do
+    if command -v "$found" >/dev/null || [ -e "$found" ]; then return; fi
   done
   if ! can_install || ! install "$package"; then
     missing+=("$package")
@@ -27,6 +28,8 @@ install() {
 }
 
 need chromium chromium chromium-browser google-chrome
+need gcc cc
+need libc6-dev /usr/include/stdio.h
 
 if [ ${#missing[@]} -gt 0 ]; then
   echo "not installed: ${missing[*]} (as root on Debian: make servers)" >&2

@@ -16,8 +16,6 @@ UV: Final = Path(sys.executable).with_name("uv")
 MOST_PACKAGES: Final = 60
 MOST_BYTES: Final = 250_000_000
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
