@@ -50,6 +50,8 @@ class Pen:
         self._received = self._shown = self._saved = len(reply.text)
         self._unsaved_since: float | None = None  # when the oldest unsaved text was shown
         self._shown_meanwhile: float | None = None  # the same, of text after the last checkpoint
+        self.answers = 0
+        """How often a checkpoint has told whether to stop."""
         self._to_show = asyncio.Event()
         self._to_save = asyncio.Event()
         self._just_saved = asyncio.Event()
@@ -172,6 +174,7 @@ class Pen:
         crash_point("inference.before_checkpoint")
         stop = await self._store.write(lambda tx: self._checkpoint(tx, offset, text))
         crash_point("inference.after_checkpoint")
+        self.answers += 1
         del self._unsaved[:count]
         self._saved += len(text)
         CHECKPOINT_S.observe(self._unsaved_s())

@@ -14,7 +14,7 @@ from tertulia.domain.messages import Message, Status, Usage
 from tertulia.kit.clock import Clock
 from tertulia.kit.metrics import FIRST_TEXT_S
 from tertulia.ports.chat_model import ChatModel, Finished, ModelCutError, ModelError, Text, Waiting
-from tertulia.ports.signals import Signals
+from tertulia.ports.signals import Signals, Subscription
 from tertulia.ports.store import (
     MissingError,
     StaleEpochError,
@@ -28,6 +28,7 @@ from tertulia.roles.inference.service.prompt import Prompt, Prompts
 from tertulia.roles.inference.settings import InferenceSettings
 
 LOOK_AGAIN_S: Final = 5.0  # a safety net: a stop is signalled
+ANSWER_S: Final = 0.2  # while text flows there is a checkpoint by then; asking takes 0.25 ms CPU
 MODEL_AGAIN_S: Final = 0.5
 MOST_CHARACTERS: Final = 400_000  # a hundred times a long answer: the model runs in circles
 
@@ -148,7 +149,18 @@ class Writing:
                 with suppress(StoreUnavailableError):
                     if await self._pen.stop_requested():
                         return Ending(status=Status.CANCELLED)
-                await changed.wait(LOOK_AGAIN_S)
+                await self._signalled(changed)
+
+    async def _signalled(self, changed: Subscription) -> None:
+        """Returns when the store has to be asked. The pen's own checkpoints signal as well, and
+        one that comes after a signal brings the answer along."""
+        while True:
+            await changed.wait(LOOK_AGAIN_S)
+            answers = self._pen.answers
+            if self._pen.begun:
+                await asyncio.sleep(ANSWER_S)
+            if self._pen.answers == answers:
+                return
 
     async def _save(self) -> Ending:
         await self._pen.save()
