@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, ClassVar, NewType, Protocol
+from typing import ClassVar, NewType, Protocol
 
 import pytest
 
+from tertulia.assembly.openers import OPENERS
+from tertulia.assembly.roles import ROLES, ports_of, role
 from tertulia.assembly.wiring import Opener, Wiring, parameters
 from tertulia.kit.settings import Settings, settle
 
@@ -30,7 +32,7 @@ class World:
     def __init__(self) -> None:
         self.log: list[str] = []
 
-    def openers(self) -> Mapping[Any, Callable[[], Opener]]:
+    def openers(self) -> Mapping[str, Callable[[], Opener]]:
         @asynccontextmanager
         async def store(settings: RelaySettings) -> AsyncGenerator[Store]:
             self.log.append(f"open store {settings.every_s}")
@@ -47,7 +49,7 @@ class World:
             finally:
                 self.log.append("close bus")
 
-        return {Store: lambda: store, Bus: lambda: bus}
+        return {"Store": lambda: store, "Bus": lambda: bus}
 
 
 @pytest.fixture
@@ -83,7 +85,7 @@ async def test_a_port_that_fails_to_open_closes_those_before_it(world: World) ->
         raise OSError(msg)
         yield
 
-    openers = {**world.openers(), Bus: lambda: broken}
+    openers = {**world.openers(), "Bus": lambda: broken}
     async with AsyncExitStack() as stack:
         wiring = Wiring(stack, openers, settle([RelaySettings], []), {})
         with pytest.raises(OSError, match="no bus on store"):
@@ -99,3 +101,10 @@ def test_parameters_are_read_from_the_signature() -> None:
         "settings": RelaySettings,
         "count": Count,
     }
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_every_port_of_every_role_can_be_opened(name: str) -> None:
+    given = {"Clock", "Home"}
+
+    assert set(ports_of(role(name))) <= {*OPENERS, *given}

@@ -9,12 +9,8 @@ from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
 from tertulia.assembly.models import chat_model, model_catalogue
 from tertulia.kit.clock import Clock
 from tertulia.ports.bus import Bus
-from tertulia.ports.chat_model import ChatModel
-from tertulia.ports.http import Http
-from tertulia.ports.key_vault import KeyVault
 from tertulia.ports.language import LanguageDetector
 from tertulia.ports.leases import Leases
-from tertulia.ports.model_catalogue import ModelCatalogue
 from tertulia.ports.rate_limiter import RateLimiter
 from tertulia.ports.recent_turns import RecentTurns
 from tertulia.ports.signals import Signals
@@ -104,19 +100,20 @@ async def bus(
     yield OutboxBus(store, signals, clock, settings)
 
 
-OPENERS: Final[Mapping[Any, Callable[[], Opener]]] = {
-    Bus: lambda: bus,
-    ChatModel: lambda: chat_model,
-    Http: http,
-    KeyVault: key_vault,
-    LanguageDetector: lambda: languages,
-    Leases: lambda: leases,
-    ModelCatalogue: lambda: model_catalogue,
-    RateLimiter: lambda: rate_limiter,
-    RecentTurns: lambda: recent_turns,
-    Signals: lambda: signals,
-    Store: store,
-    StoreAdmin: lambda: store_admin,
-    TokenStream: lambda: token_stream,
+OPENERS: Final[Mapping[str, Callable[[], Opener]]] = {
+    "Bus": lambda: bus,
+    "ChatModel": lambda: chat_model,
+    "Http": http,
+    "KeyVault": key_vault,
+    "LanguageDetector": lambda: languages,
+    "Leases": lambda: leases,
+    "ModelCatalogue": lambda: model_catalogue,
+    "RateLimiter": lambda: rate_limiter,
+    "RecentTurns": lambda: recent_turns,
+    "Signals": lambda: signals,
+    "Store": store,
+    "StoreAdmin": lambda: store_admin,
+    "TokenStream": lambda: token_stream,
 }
-"""By port: what gives its opener, a context manager whose parameters are wired like a role's."""
+"""By the port's name (importing Http costs a command 0.15 s): what gives its opener, a context
+manager whose parameters are wired like a role's."""

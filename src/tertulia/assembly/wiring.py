@@ -18,7 +18,7 @@ class Wiring:
     def __init__(
         self,
         stack: AsyncExitStack,
-        openers: Mapping[Any, Callable[[], Opener]],
+        openers: Mapping[str, Callable[[], Opener]],
         settings: SettingsInForce,
         given: Mapping[Any, object],
     ) -> None:
@@ -30,7 +30,7 @@ class Wiring:
     async def port(self, kind: type[T]) -> T:
         """The one instance of a port in this process."""
         if kind not in self._opened:
-            opener = self._openers[kind]()
+            opener = self._openers[kind.__name__]()
             arguments = await self.arguments(opener)
             self._opened[kind] = await self._stack.enter_async_context(opener(**arguments))
         return cast("T", self._opened[kind])
