@@ -32,6 +32,7 @@ from tertulia.kit.ids import new_id
 from tertulia.kit.process_settings import ProcessSettings
 from tertulia.ports.chat_model import ChatModel, ModelNotFoundError
 from tertulia.ports.http import Authenticate, ReadyCheck, Registrants
+from tertulia.ports.key_vault import KeyVault
 from tertulia.ports.model_catalogue import CatalogueEntry
 from tertulia.ports.rate_limiter import RateLimiter
 from tertulia.ports.signals import Signals
@@ -144,6 +145,7 @@ class Serving:
     http: "HttpServer | MemoryHttp"
     app: ASGIApp | None
     url: str
+    vault: KeyVault
     path: Path
     token: str
     owner_id: UserId
@@ -160,6 +162,11 @@ class Serving:
     def routes(self) -> list[BaseRoute]:
         """Every route of the process, the edge's own included."""
         return list(build_app(self.http.routers, authenticate=nobody, checks={}).routes)
+
+    def drain(self) -> None:
+        """Begin to close the listener."""
+        assert isinstance(self.http, HttpServer)
+        self.http.drain()
 
     def anonymous(self, headers: dict[str, str] | None = None) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(app=self.app, client=("127.0.0.1", 1)) if self.app else None
@@ -254,6 +261,7 @@ class Options:
     model: ChatModel = field(default_factory=EchoModel)
     open: bool = False
     listen: bool = False
+    vault: KeyVault = field(default_factory=MemoryVault)
     around_store: Callable[[Store], Store] = field(default=lambda store: store)
     http: HttpSettings = field(default_factory=HttpSettings)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
@@ -269,7 +277,7 @@ async def serving(directory: Path, options: Options | None = None) -> AsyncGener
     path = directory / "tertulia.db"
     process = ProcessSettings(open=options.open, address="127.0.0.1:0")
     async with AsyncExitStack() as stack:
-        opened = open_sqlite_store(path, MemoryVault(), signals, clock)
+        opened = open_sqlite_store(path, options.vault, signals, clock)
         store = options.around_store(await stack.enter_async_context(opened))
         if options.listen:
             listening = open_http(process, options.http, Registrants(2))
@@ -302,6 +310,7 @@ async def serving(directory: Path, options: Options | None = None) -> AsyncGener
             http=http,
             app=app,
             url=url,
+            vault=options.vault,
             path=path,
             token=secret.text,
             owner_id=owner.id,

@@ -35,7 +35,7 @@ class Said(BaseModel):
 
 
 def routes() -> APIRouter:
-    """Say something back, fail in known and in unknown ways."""
+    """They say something back, or fail in known and in unknown ways."""
     router = APIRouter(tags=["test"])
 
     @router.post("/api/echo", dependencies=PUBLIC)
@@ -55,7 +55,11 @@ def routes() -> APIRouter:
         secret = "what somebody wrote"
         raise RuntimeError(secret)
 
-    _ = echo, raw, teapot, broken
+    @router.get("/api/things/{thing}", dependencies=PUBLIC)
+    async def show(thing: str) -> str:
+        return thing
+
+    _ = echo, raw, teapot, broken, show
     return router
 
 

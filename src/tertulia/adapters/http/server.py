@@ -74,6 +74,7 @@ class HttpServer:
         registrants: int,
     ) -> None:
         self._listener = listener
+        self._address: tuple[str, int] = listener.getsockname()[:2]
         self._settings = settings
         self._awaited = registrants
         self.routers: list[APIRouter] = []
@@ -115,7 +116,7 @@ class HttpServer:
     async def listening(self) -> str:
         """The address that people open, as soon as it answers."""
         await self._listening.wait()
-        host, port = self._listener.getsockname()[:2]
+        host, port = self._address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def serve(self) -> None:
@@ -127,6 +128,7 @@ class HttpServer:
             self._server = _Uvicorn(self._config(), self._listening)
             await self._server.serve(sockets=[self._listener])
         finally:
+            self._listener.close()
             self._closed.set()
 
     def app(self) -> ASGIApp:
@@ -136,7 +138,7 @@ class HttpServer:
             authenticate=self._authenticate,
             checks=self._checks,
             settings=self._settings,
-            loopback=is_loopback(self._listener.getsockname()[0]),
+            loopback=is_loopback(self._address[0]),
         )
 
     def _config(self) -> uvicorn.Config:
