@@ -26,7 +26,7 @@ function Page() {
     case "signed_out":
       return <SignedOut reason={session.reason} />;
     case "unreachable":
-      return <Unreachable />;
+      return <Unreachable problem={session.problem} />;
     case "unknown":
       return (
         <main className="flex h-full items-center justify-center">

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
-import { Composer } from "@/features/composer/Composer";
+import { Composer, focusComposer } from "@/features/composer/Composer";
 import { titleOf } from "@/features/conversations/titles";
 import { ModelOffer } from "@/features/models/ModelOffer";
 import { ModelPicker } from "@/features/models/ModelPicker";
@@ -32,6 +32,10 @@ export function ConversationPage({ id }: { readonly id: string }) {
     },
     [id, send],
   );
+  const edit = useCallback((message: string | null) => {
+    setEditing(message);
+    if (message === null) focusComposer();
+  }, []);
   const lastOwn = useMemo(() => branch.findLast((one) => one.author === "user")?.id, [branch]);
 
   useEffect(() => {
@@ -67,7 +71,7 @@ export function ConversationPage({ id }: { readonly id: string }) {
           branch={branch}
           outgoing={outgoing}
           editing={editing}
-          onEdit={setEditing}
+          onEdit={edit}
           onSend={sendAfter}
         />
       )}

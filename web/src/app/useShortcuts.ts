@@ -1,5 +1,5 @@
 import { useEffect } from "react";
-import { COMPOSER_ID } from "@/features/composer/Composer";
+import { focusComposer } from "@/features/composer/Composer";
 import { navigate } from "@/runtime/route";
 
 type Actions = { readonly onList: () => void; readonly onHelp: () => void };
@@ -25,7 +25,7 @@ function actionOf(event: KeyboardEvent, { onList, onHelp }: Actions): (() => voi
   if (command && key === "b") return onList;
   if (command || event.altKey || isTyping(event.target)) return null;
   if (key === "?") return onHelp;
-  if (key === "/") return () => document.getElementById(COMPOSER_ID)?.focus();
+  if (key === "/") return focusComposer;
   return null;
 }
 

@@ -1,6 +1,7 @@
 import { Problem, Unreachable } from "./http";
 
 const SENTENCES: Readonly<Record<string, string>> = {
+  rate_limited: "That was too often in too short a time. Wait a minute.",
   request_id_reused: "This was already sent with other words.",
   storage_full: "The server's disk is full. Nothing was changed.",
   store_unavailable: "The server's database is busy. Nothing was changed.",

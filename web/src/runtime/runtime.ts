@@ -1,17 +1,19 @@
+import type { Session } from "@/api/schema";
+import { backoffMs, pause } from "./backoff";
 import { type Calls, createCalls } from "./calls";
 import { createChanging, notify } from "./changing";
 import { followFeed } from "./feed";
 import { createFollowing } from "./following";
 import { createHttp, Problem } from "./http";
+import { sentenceFor } from "./problems";
 import { createReading } from "./reading";
 import { saved } from "./saved";
 import { createSending } from "./sending";
+import type { SessionState } from "./state";
 import { createStore, type Store } from "./store";
 
 /** Everything the page can do, and the store that it does it to. */
 export type Runtime = ReturnType<typeof createRuntime>;
-
-const SNAPSHOT_RETRY_MS = 2_000;
 
 export function createRuntime() {
   const store = createStore();
@@ -24,17 +26,19 @@ export function createRuntime() {
   const following = createFollowing(store, calls, http);
   let life = new AbortController();
   let shown: string | null = null;
+  let linkToken: string | null = null;
 
   async function live(): Promise<void> {
     life.abort();
     life = new AbortController();
     const { signal } = life;
     sending.restore();
-    let after: number | null = null;
-    while (after === null) {
-      after = await reading.openList(false);
+    let after = await reading.openList(false);
+    for (let failures = 1; after === null; failures += 1) {
+      store.dispatch({ type: "connection_changed", connection: "offline" });
+      await pause(backoffMs(failures), signal);
       if (signal.aborted || store.state().session.phase !== "signed_in") return;
-      if (after === null) await new Promise((resolve) => setTimeout(resolve, SNAPSHOT_RETRY_MS));
+      after = await reading.openList(false);
     }
     await followFeed(
       after,
@@ -59,17 +63,27 @@ export function createRuntime() {
     if (shown !== null) void reading.openThread(shown);
   }
 
+  /** With a link's token, or with the session that the browser may have. */
   async function signIn(token: string | null): Promise<void> {
+    linkToken = token;
     try {
-      const session = await (token === null ? calls.session() : calls.signIn(token));
+      const session = await (token === null ? calls.session() : enter(token));
+      linkToken = null;
       store.dispatch({ type: "session_changed", session: { phase: "signed_in", session } });
       void live();
     } catch (error) {
-      const signedOut = error instanceof Problem && error.status < 500;
-      const reason = token === null ? "none" : "link_invalid";
-      store.dispatch({
-        type: "session_changed",
-        session: signedOut ? { phase: "signed_out", reason } : { phase: "unreachable" },
+      store.dispatch({ type: "session_changed", session: refusal(error, token !== null) });
+    }
+  }
+
+  /** A link that was used before is no reason to turn away somebody who is signed in. */
+  async function enter(token: string): Promise<Session> {
+    try {
+      return await calls.signIn(token);
+    } catch (error) {
+      if (!isUnauthenticated(error)) throw error;
+      return calls.session().catch(() => {
+        throw error;
       });
     }
   }
@@ -83,6 +97,7 @@ export function createRuntime() {
     retry: sending.retry,
     drop: sending.drop,
     signIn,
+    trySignInAgain: () => signIn(linkToken),
 
     /** The conversation on the screen: its replies are followed. */
     show(conversationId: string | null): void {
@@ -119,6 +134,17 @@ async function isSignedIn(calls: Calls): Promise<boolean> {
     await calls.session();
     return true;
   } catch (error) {
-    return !(error instanceof Problem && error.status === 401);
+    return !isUnauthenticated(error);
   }
+}
+
+function isUnauthenticated(error: unknown): boolean {
+  return error instanceof Problem && error.status === 401;
+}
+
+/** Only a clear no is a no: a server that is away, or busy, may know us yet. */
+function refusal(error: unknown, byLink: boolean): SessionState {
+  return isUnauthenticated(error)
+    ? { phase: "signed_out", reason: byLink ? "link_invalid" : "none" }
+    : { phase: "unreachable", problem: sentenceFor(error) };
 }

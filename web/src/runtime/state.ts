@@ -15,7 +15,8 @@ export type State = {
 };
 
 export type SessionState =
-  | { readonly phase: "unknown" | "unreachable" }
+  | { readonly phase: "unknown" }
+  | { readonly phase: "unreachable"; readonly problem: string }
   | { readonly phase: "signed_out"; readonly reason: "none" | "link_invalid" | "ended" }
   | { readonly phase: "signed_in"; readonly session: Session };
 

@@ -1,10 +1,13 @@
 import { AlertDialog as Radix } from "radix-ui";
+import type { RefObject } from "react";
 import { Backdrop } from "./Backdrop";
 import { Button } from "./Button";
 
 type Props = {
   readonly open: boolean;
   readonly onClose: () => void;
+  /** What gets the focus afterwards, when what opened it is gone by then. */
+  readonly focusAfter?: RefObject<HTMLElement | null>;
   readonly onConfirm: () => void;
   readonly title: string;
   readonly description: string;
@@ -12,12 +15,28 @@ type Props = {
 };
 
 /** A question before something that cannot be undone. */
-export function Confirm({ open, onClose, onConfirm, title, description, action }: Props) {
+export function Confirm({
+  open,
+  onClose,
+  focusAfter,
+  onConfirm,
+  title,
+  description,
+  action,
+}: Props) {
   return (
     <Radix.Root open={open} onOpenChange={(now) => !now && onClose()}>
       <Radix.Portal>
         <Backdrop />
-        <Radix.Content className="rise fixed inset-x-4 top-1/2 z-50 mx-auto max-w-md -translate-y-1/2 rounded-2xl border border-line bg-raised p-6 shadow-xl">
+        <Radix.Content
+          aria-modal
+          onCloseAutoFocus={(event) => {
+            if (!focusAfter?.current) return;
+            event.preventDefault();
+            focusAfter.current.focus();
+          }}
+          className="rise fixed inset-x-4 top-1/2 z-50 mx-auto max-w-md -translate-y-1/2 rounded-2xl border border-line bg-raised p-6 shadow-xl"
+        >
           <Radix.Title className="font-semibold text-lg">{title}</Radix.Title>
           <Radix.Description className="mt-2 text-muted text-sm">{description}</Radix.Description>
           <div className="mt-6 flex justify-end gap-2">

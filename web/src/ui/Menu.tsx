@@ -9,20 +9,19 @@ type MenuProps = {
   readonly children: ReactNode;
 };
 
+/** Stands where its trigger stands, so that it belongs to the same landmark, or dialog. */
 export function Menu({ trigger, align = "end", children }: MenuProps) {
   return (
     <Radix.Root modal={false}>
       <Radix.Trigger asChild>{trigger}</Radix.Trigger>
-      <Radix.Portal>
-        <Radix.Content
-          align={align}
-          sideOffset={6}
-          collisionPadding={8}
-          className="rise z-50 max-h-(--radix-dropdown-menu-content-available-height) min-w-48 max-w-[22rem] overflow-y-auto rounded-xl border border-line bg-raised p-1.5 shadow-lg"
-        >
-          {children}
-        </Radix.Content>
-      </Radix.Portal>
+      <Radix.Content
+        align={align}
+        sideOffset={6}
+        collisionPadding={8}
+        className="rise z-50 max-h-(--radix-dropdown-menu-content-available-height) min-w-48 max-w-[22rem] overflow-y-auto rounded-xl border border-line bg-raised p-1.5 shadow-lg"
+      >
+        {children}
+      </Radix.Content>
     </Radix.Root>
   );
 }

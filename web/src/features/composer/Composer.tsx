@@ -2,10 +2,15 @@ import { ArrowUp, Square } from "lucide-react";
 import { type KeyboardEvent, type ReactNode, useEffect, useRef } from "react";
 import { AutoTextarea } from "@/ui/AutoTextarea";
 import { Button } from "@/ui/Button";
+import { sendsMessage } from "@/ui/sendsMessage";
 import { isTouch } from "@/ui/useMedia";
 import { useDraft } from "./useDraft";
 
-export const COMPOSER_ID = "composer";
+const ID = "composer";
+
+export function focusComposer(): void {
+  document.getElementById(ID)?.focus();
+}
 
 type Props = {
   /** Each place keeps its own draft. */
@@ -37,9 +42,7 @@ export function Composer({ place, busy, tools, onSend, onStop, onEditLast, start
   }
 
   function onKeyDown(event: KeyboardEvent): void {
-    if (event.nativeEvent.isComposing) return;
-    const sends = event.key === "Enter" && !event.shiftKey && !isTouch();
-    if (sends) {
+    if (sendsMessage(event)) {
       event.preventDefault();
       send();
     } else if (event.key === "ArrowUp" && text === "" && onEditLast) {
@@ -62,11 +65,11 @@ export function Composer({ place, busy, tools, onSend, onStop, onEditLast, start
           send();
         }}
       >
-        <label htmlFor={COMPOSER_ID} className="sr-only">
+        <label htmlFor={ID} className="sr-only">
           Your message
         </label>
         <AutoTextarea
-          id={COMPOSER_ID}
+          id={ID}
           ref={input}
           value={text}
           placeholder="Write a message…"

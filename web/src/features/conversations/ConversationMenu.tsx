@@ -8,7 +8,7 @@ import {
   PinOff,
   Trash2,
 } from "lucide-react";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import type { Conversation } from "@/api/schema";
 import { exportPath } from "@/runtime/calls";
 import { useRuntime } from "@/runtime/hooks";
@@ -25,6 +25,7 @@ type Props = { readonly conversation: Conversation; readonly className?: string 
 export function ConversationMenu({ conversation, className }: Props) {
   const { change, erase, notify } = useRuntime();
   const [asking, setAsking] = useState<"rename" | "delete" | null>(null);
+  const trigger = useRef<HTMLButtonElement>(null);
   const { id, pinned, archived } = conversation;
   const title = titleOf(conversation);
 
@@ -38,7 +39,7 @@ export function ConversationMenu({ conversation, className }: Props) {
     <>
       <Menu
         trigger={
-          <IconButton label={`Options for “${title}”`} className={className}>
+          <IconButton ref={trigger} label={`Options for “${title}”`} className={className}>
             <Ellipsis />
           </IconButton>
         }
@@ -75,11 +76,16 @@ export function ConversationMenu({ conversation, className }: Props) {
         </MenuItem>
       </Menu>
       {asking === "rename" && (
-        <RenameDialog conversation={conversation} onClose={() => setAsking(null)} />
+        <RenameDialog
+          conversation={conversation}
+          onClose={() => setAsking(null)}
+          focusAfter={trigger}
+        />
       )}
       <Confirm
         open={asking === "delete"}
         onClose={() => setAsking(null)}
+        focusAfter={trigger}
         onConfirm={() => void leaveIf(erase(id), "Deleted.")}
         title="Delete this conversation?"
         description={`“${title}” and everything said in it will be gone for good: its key is destroyed.`}

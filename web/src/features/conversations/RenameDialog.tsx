@@ -1,12 +1,16 @@
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type RefObject, useState } from "react";
 import type { Conversation } from "@/api/schema";
 import { useRuntime } from "@/runtime/hooks";
 import { Button } from "@/ui/Button";
 import { Dialog } from "@/ui/Dialog";
 
-type Props = { readonly conversation: Conversation; readonly onClose: () => void };
+type Props = {
+  readonly conversation: Conversation;
+  readonly onClose: () => void;
+  readonly focusAfter: RefObject<HTMLElement | null>;
+};
 
-export function RenameDialog({ conversation, onClose }: Props) {
+export function RenameDialog({ conversation, onClose, focusAfter }: Props) {
   const { change } = useRuntime();
   const [title, setTitle] = useState(conversation.title ?? "");
 
@@ -16,7 +20,7 @@ export function RenameDialog({ conversation, onClose }: Props) {
   }
 
   return (
-    <Dialog open onClose={onClose} title="Rename the conversation">
+    <Dialog open onClose={onClose} focusAfter={focusAfter} title="Rename the conversation">
       <form onSubmit={(event) => void save(event)}>
         <label className="mt-4 block text-muted text-sm" htmlFor="title">
           Title

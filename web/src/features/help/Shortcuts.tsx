@@ -1,7 +1,7 @@
 import { Dialog } from "@/ui/Dialog";
 
 const KEYS: readonly (readonly [string, string])[] = [
-  ["Enter", "Send the message"],
+  ["Enter", "Send the message (on a touch screen: Ctrl Enter)"],
   ["Shift Enter", "New line"],
   ["Esc", "Stop the answer"],
   ["↑", "Edit your last message (when the input is empty)"],

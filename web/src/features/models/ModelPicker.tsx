@@ -1,5 +1,5 @@
 import { ChevronDown, Download } from "lucide-react";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { Dialog } from "@/ui/Dialog";
 import { Menu, MenuChoice, MenuItem, MenuLine, MenuOption } from "@/ui/Menu";
 import { Catalogue } from "./Catalogue";
@@ -17,6 +17,7 @@ export function ModelPicker({ model, onChange }: Props) {
   const models = useModels().data;
   const coming = useCatalogue().data?.find(isComing);
   const [browsing, setBrowsing] = useState(false);
+  const trigger = useRef<HTMLButtonElement>(null);
   const current = model ?? models?.default ?? null;
 
   return (
@@ -25,11 +26,14 @@ export function ModelPicker({ model, onChange }: Props) {
         align="start"
         trigger={
           <button
+            ref={trigger}
             type="button"
-            aria-label={current ? `Model: ${current}` : "Choose a model"}
             className="inline-flex h-8 min-w-0 items-center gap-1.5 rounded-lg px-2.5 text-muted text-sm hover:bg-hover hover:text-ink pointer-coarse:h-10"
           >
-            <span className="truncate">{current ?? "No model"}</span>
+            <span className="truncate">
+              <span className="sr-only">Model: </span>
+              {current ?? (models ? "none" : "…")}
+            </span>
             {coming && (
               <span className="shrink-0 text-accent text-xs tabular-nums">
                 ↓ {percentOf(coming.done_bytes, coming.size_bytes)} %
@@ -55,6 +59,7 @@ export function ModelPicker({ model, onChange }: Props) {
       <Dialog
         open={browsing}
         onClose={() => setBrowsing(false)}
+        focusAfter={trigger}
         title="Models"
         description="They run on this machine: nothing you write leaves it."
         wide

@@ -1,7 +1,7 @@
 import { type KeyboardEvent, useState } from "react";
 import { AutoTextarea } from "@/ui/AutoTextarea";
 import { Button } from "@/ui/Button";
-import { isTouch } from "@/ui/useMedia";
+import { sendsMessage } from "@/ui/sendsMessage";
 
 type Props = {
   readonly text: string;
@@ -15,11 +15,10 @@ export function MessageEditor({ text, onSend, onCancel }: Props) {
   const blank = changed.trim() === "";
 
   function onKeyDown(event: KeyboardEvent): void {
-    if (event.nativeEvent.isComposing) return;
     if (event.key === "Escape") {
       event.stopPropagation();
       onCancel();
-    } else if (event.key === "Enter" && !event.shiftKey && !isTouch()) {
+    } else if (sendsMessage(event)) {
       event.preventDefault();
       if (!blank) onSend(changed);
     }

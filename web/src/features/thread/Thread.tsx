@@ -46,7 +46,7 @@ export function Thread({
 
   return (
     <div className="relative min-h-0 flex-1">
-      <div ref={box} data-scrolls className="h-full overflow-y-auto [overflow-anchor:none]">
+      <div ref={box} data-scrolls className="h-full overflow-y-auto">
         <div
           ref={content}
           className="mx-auto flex max-w-3xl flex-col gap-4 px-4 pt-6 pb-10 sm:px-6"

@@ -12,13 +12,15 @@ type StickyScroll = {
   readonly toEnd: () => void;
 };
 
+type Held = { readonly message: Element; readonly top: number };
+
 /** Stays at the end while the content grows, unless the person has scrolled away from it; and
  * stays where it is when content comes in above (`first` names what stands first). */
 export function useStickyScroll(first: string | undefined): StickyScroll {
   const box = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const sticks = useRef(true);
-  const fromEnd = useRef(0);
+  const held = useRef<Held | null>(null);
   const [atEnd, setAtEnd] = useState(true);
 
   const toEnd = useCallback(() => {
@@ -31,11 +33,11 @@ export function useStickyScroll(first: string | undefined): StickyScroll {
     if (!element || !content.current) return;
     let top = element.scrollTop;
     const onScroll = (): void => {
-      fromEnd.current = element.scrollHeight - element.scrollTop;
-      const below = fromEnd.current - element.clientHeight;
+      const below = element.scrollHeight - element.scrollTop - element.clientHeight;
       if (below < END_PX) sticks.current = true;
       else if (element.scrollTop < top - 1) sticks.current = false;
       top = element.scrollTop;
+      held.current = topmost(element) ?? held.current;
       setAtEnd(below < NEAR_PX || sticks.current);
     };
     const observer = new ResizeObserver(() => {
@@ -51,11 +53,23 @@ export function useStickyScroll(first: string | undefined): StickyScroll {
     };
   }, []);
 
+  // Browsers hold the place themselves, but not all of them, and none at the very top.
   // biome-ignore lint/correctness/useExhaustiveDependencies: what comes in above changes the first
   useLayoutEffect(() => {
-    if (!box.current || sticks.current) return;
-    box.current.scrollTop = box.current.scrollHeight - fromEnd.current;
+    if (!box.current || !held.current || sticks.current) return;
+    box.current.scrollTop += held.current.message.getBoundingClientRect().top - held.current.top;
   }, [first]);
 
   return { box, content, atEnd, toEnd };
+}
+
+/** The message at the upper edge, and how high it stands. */
+function topmost(box: HTMLElement): Held | null {
+  const { left, top, width } = box.getBoundingClientRect();
+  for (const below of [4, 44, 84]) {
+    const at = document.elementFromPoint(left + width / 2, top + below);
+    const message = at?.closest("[data-message]");
+    if (message) return { message, top: message.getBoundingClientRect().top };
+  }
+  return null;
 }

@@ -1,18 +1,27 @@
 import type { Token, Tokens } from "marked";
-import { memo, type ReactNode } from "react";
+import { createElement, memo, type ReactNode } from "react";
 import { CodeBlock } from "./CodeBlock";
 import { Formula } from "./Formula";
 import type { MathToken } from "./grammar";
 import { Inline } from "./Inline";
 
-type Props = { readonly token: Token; readonly open?: boolean };
+type Props = {
+  readonly token: Token;
+  /** It is still being written. */
+  readonly open?: boolean;
+  /** Of a heading; without one it is a line in bold. */
+  readonly level?: number | undefined;
+};
 
 /** One block. The same source draws the same, so it is drawn once. */
 export const Block = memo(
-  function Block({ token, open = false }: Props): ReactNode {
+  function Block({ token, open = false, level }: Props): ReactNode {
+    if (token.type === "heading")
+      return <Heading heading={token as Tokens.Heading} level={level} />;
     return draw(token as Tokens.Generic | MathToken, open);
   },
-  (before, now) => before.token.raw === now.token.raw && before.open === now.open,
+  (before, now) =>
+    before.token.raw === now.token.raw && before.open === now.open && before.level === now.level,
 );
 
 function draw(token: Tokens.Generic | MathToken, open: boolean): ReactNode {
@@ -24,14 +33,6 @@ function draw(token: Tokens.Generic | MathToken, open: boolean): ReactNode {
       return null;
     case "hr":
       return <hr />;
-    case "heading": {
-      const Heading = HEADINGS[Math.min(token.depth, 4) - 1] ?? "h6";
-      return (
-        <Heading data-depth={token.depth}>
-          <Inline tokens={token.tokens ?? []} />
-        </Heading>
-      );
-    }
     case "code":
       return <CodeBlock code={token.text} language={languageOf(token.lang)} open={open} />;
     case "blockquote":
@@ -53,8 +54,23 @@ function draw(token: Tokens.Generic | MathToken, open: boolean): ReactNode {
   }
 }
 
-// The page's own headings come first: an answer's begin at the third level.
-const HEADINGS = ["h3", "h4", "h5", "h6"] as const;
+type HeadingProps = { readonly heading: Tokens.Heading; readonly level: number | undefined };
+
+function Heading({ heading, level }: HeadingProps): ReactNode {
+  const Tag = level === undefined ? "p" : TAGS[Math.min(level, 6)];
+  return createElement(
+    Tag ?? "p",
+    { className: "heading", "data-depth": heading.depth },
+    <Inline tokens={heading.tokens} />,
+  );
+}
+
+const TAGS: Readonly<Record<number, "h3" | "h4" | "h5" | "h6">> = {
+  3: "h3",
+  4: "h4",
+  5: "h5",
+  6: "h6",
+};
 
 function children(tokens: readonly Token[] | undefined, open: boolean): ReactNode {
   return tokens?.map((token, index) => (

@@ -1,6 +1,7 @@
 import { useRef } from "react";
 import { Block } from "./Block";
 import { advance, NO_BLOCKS } from "./blocks";
+import { headingLevels } from "./outline";
 
 type Props = { readonly text: string; readonly open: boolean };
 
@@ -11,13 +12,16 @@ export function MarkdownText({ text, open }: Props) {
     held.current = { text, open, blocks: advance(held.current.blocks, text, open) };
   }
   const { settledBlocks, tail } = held.current.blocks;
+  const blocks = [...settledBlocks, ...tail];
+  const levels = headingLevels(blocks);
   return (
     <div className="prose">
-      {[...settledBlocks, ...tail].map((token, index) => (
+      {blocks.map((token, index) => (
         <Block
           // biome-ignore lint/suspicious/noArrayIndexKey: blocks of a text have nothing but their place
           key={index}
           token={token}
+          level={levels[index]}
           open={open && index >= settledBlocks.length}
         />
       ))}

@@ -4,6 +4,7 @@ import { resolveEntities } from "./entities";
 import { lex, type MathToken } from "./grammar";
 import { safeAddress } from "./links";
 import { mend } from "./mend";
+import { headingLevels } from "./outline";
 
 function formulasOf(text: string): string[] {
   const found: string[] = [];
@@ -31,6 +32,11 @@ describe("formulas", () => {
   ])("%s", (text, formulas) => {
     expect(formulasOf(text)).toEqual(formulas);
   });
+});
+
+it("headings are levelled without gaps", () => {
+  const levels = headingLevels(lex("### a\n\ntext\n\n##### b\n\n### c\n\n# d\n\n###### e"));
+  expect(levels.filter((level) => level !== undefined)).toEqual([3, 4, 3, 3, 4]);
 });
 
 describe("what is not yet closed is closed", () => {
