@@ -17,7 +17,7 @@ from tertulia.adapters.sql.schema import metadata
 from tertulia.adapters.sql.scope import Scope
 from tertulia.adapters.sql.sqlite_connection import DIALECT, SqliteConnection, connect, translated
 from tertulia.adapters.sql.sqlite_open import CHECKED_AT_START_BYTES, prepare
-from tertulia.adapters.sql.sqlite_writer import Writer
+from tertulia.adapters.sql.sqlite_writer import MOST_PENDING, Writer
 from tertulia.adapters.sql.statements import Compiled, Statement, compile_all
 from tertulia.adapters.sql.timeline import Timeline
 from tertulia.adapters.sql.unit import Unit
@@ -161,12 +161,13 @@ async def open_sqlite_store(
     *,
     busy_timeout_s: float = BUSY_TIMEOUT_S,
     checked_bytes: int = CHECKED_AT_START_BYTES,
+    most_pending: int = MOST_PENDING,
 ) -> AsyncGenerator[SqliteStore]:
     """Open the store in the file `database` (a path or `sqlite:///path`), made when there is none.
 
     StoreUnavailableError (and DatabaseCorruptError, DatabaseNewerError, DatabaseForeignError) and
     WrongKeyError say in one sentence why not. Files up to `checked_bytes` are looked through for
-    damage first. Closing finishes what is pending.
+    damage first. While `most_pending` changes wait, more are refused. Closing finishes them.
     """
     path = Path(str(database).removeprefix("sqlite:///"))
     compiled = compile_all(DIALECT)
@@ -184,7 +185,7 @@ async def open_sqlite_store(
         connection = connect(path, busy_timeout_s=busy_timeout_s, writes=False)
         return Reader(connection, _unit(connection, compiled, keys), timeline)
 
-    writer = Writer(raw, _unit(raw, compiled, keys), signals, timeline)
+    writer = Writer(raw, _unit(raw, compiled, keys), signals, timeline, most_pending)
     store = SqliteStore(path, writer, reader(), [reader() for _ in range(READERS)])
     try:
         yield store

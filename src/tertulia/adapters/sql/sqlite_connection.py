@@ -74,8 +74,10 @@ class SqliteConnection:
 
 def translated(error: sqlite3.Error) -> TertuliaError:
     """What an error of SQLite means to whoever asked."""
-    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    match code:
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:
+        code = sqlite3.SQLITE_FULL  # the index of the log could not grow
+    match code & 0xFF:
         case sqlite3.SQLITE_FULL:
             return StorageFullError()
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:

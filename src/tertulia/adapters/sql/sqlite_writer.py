@@ -47,8 +47,14 @@ class Writer:
     """Owns its connection. Opened and closed on the event loop's thread."""
 
     def __init__(
-        self, raw: sqlite3.Connection, unit: Unit, signals: Signals, timeline: Timeline
+        self,
+        raw: sqlite3.Connection,
+        unit: Unit,
+        signals: Signals,
+        timeline: Timeline,
+        most_pending: int,
     ) -> None:
+        self._most_pending = most_pending
         self._raw = raw
         self._unit = unit
         self._signals = signals
@@ -56,7 +62,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._pending: SimpleQueue[Job | None] = SimpleQueue()
         self._closed = False
-        self._unclean_wal = False
+        self._unclean_log = False
         self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -66,7 +72,7 @@ class Writer:
         if self._closed:
             msg = "The store is closed."
             raise StoreUnavailableError(msg)
-        if self._pending.qsize() >= MOST_PENDING:
+        if self._pending.qsize() >= self._most_pending:
             msg = "Too many changes are waiting to be stored."
             raise StoreUnavailableError(msg)
         future: asyncio.Future[Any] = self._loop.create_future()
@@ -101,22 +107,23 @@ class Writer:
             self._pending.put(None)
         return jobs
 
-    def _commit(self, jobs: list[Job]) -> None:
+    def _commit(self, jobs: list[Job], *, first_try: bool = True) -> None:
         try:
             channels = self._transact(jobs)
         except sqlite3.Error as error:
             if self._raw.in_transaction:
                 self._raw.execute("ROLLBACK")
             failure = translated(error)
-            if isinstance(failure, StorageFullError) and len(jobs) > 1:
-                for job in jobs:  # a small one may still fit
-                    self._commit([job])
+            if first_try and isinstance(failure, StorageFullError):
+                self._fold_log()
+                for job in jobs:  # one by one: what does not fit must not hinder the others
+                    self._commit([job], first_try=False)
                 return
             for job in jobs:
                 job.error = failure
             return
-        if self._unclean_wal:
-            self._clean_wal()
+        if self._unclean_log and self._fold_log():
+            self._unclean_log = False
         if channels:
             self._signals.publish(frozenset(channels))
 
@@ -134,7 +141,7 @@ class Writer:
             self._attempt(job)
             if job.error is None:
                 channels |= scope.channels
-                self._unclean_wal |= scope.erased
+                self._unclean_log |= scope.erased
         self._raw.execute(_NOTE_TIME, (now_us,))
         crash_point("store.before_commit")
         self._raw.execute("COMMIT")
@@ -153,18 +160,19 @@ class Writer:
             job.error = translated(error) if isinstance(error, sqlite3.Error) else error
         self._raw.execute("RELEASE work")
 
-    def _clean_wal(self) -> None:
-        """What was erased is overwritten in the database; its old pages must leave the log too.
-        While somebody reads the log this is put off to a later commit."""
+    def _fold_log(self) -> bool:
+        """Move the log into the database and empty it: to make room on a full disk, and because
+        the pages of what was erased are overwritten in the database, but not in the log. Not
+        while somebody reads the log, and never waiting for that."""
         timeout_ms: int = self._raw.execute("PRAGMA busy_timeout").fetchone()[0]
         try:
             self._raw.execute("PRAGMA busy_timeout = 0")
-            busy = self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            self._unclean_wal = bool(busy)
+            busy: int = self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         except sqlite3.Error:
-            self._unclean_wal = True
+            return False
         finally:
             self._raw.execute(f"PRAGMA busy_timeout = {timeout_ms}")
+        return not busy
 
 
 def _resolve(jobs: list[Job]) -> None:
