@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -200,11 +201,18 @@ def test_a_damaged_database(tmp_path: Path) -> None:
     refused(up(tmp_path), "damaged", "restore")
 
 
+def test_a_database_that_another_process_holds(tmp_path: Path) -> None:
+    assert tertulia("token", "create", home=tmp_path).returncode == 0
+    with closing(sqlite3.connect(tmp_path / "tertulia.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        (tmp_path / "tertulia.toml").write_text("[store]\nbusy_timeout_s = 0.1\n")
+        refused(up(tmp_path), "database is locked by another process")
+
+
 def test_a_database_of_a_newer_version(tmp_path: Path) -> None:
     assert tertulia("token", "create", home=tmp_path).returncode == 0
-    with sqlite3.connect(tmp_path / "tertulia.db") as database:
+    with closing(sqlite3.connect(tmp_path / "tertulia.db", isolation_level=None)) as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
-    database.close()
     refused(up(tmp_path), "newer")
 
 

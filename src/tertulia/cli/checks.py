@@ -12,7 +12,7 @@ from typing import Any, Final
 from tertulia.assembly import inspection
 from tertulia.assembly.home import Home, holder, open_home
 from tertulia.assembly.places import database_path, home_path, key_path
-from tertulia.assembly.process import call
+from tertulia.cli.work import finish
 from tertulia.kit.process_settings import ProcessSettings
 from tertulia.kit.settings import SettingsInForce
 from tertulia.ports.chat_model import ModelError
@@ -88,7 +88,7 @@ def model(settings: SettingsInForce) -> Finding:
     if chosen == "embedded":
         return _embedded(settings)
     try:
-        offered = call(lambda: inspection.endpoint(settings))
+        offered = finish(lambda: inspection.endpoint(settings))
     except ModelError as error:
         finding = f"{chosen} does not answer: {error.message}"
         return Finding("model", ok=False, finding=finding, mend=CHECKS["model"].mend)

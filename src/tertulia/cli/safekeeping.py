@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tertulia.cli.options import HomeOption
+from tertulia.cli.work import finish
 
 PassphraseOption = Annotated[
     Path | None,
@@ -37,13 +38,12 @@ def backup(
     a passphrase: keep a copy of the key file in another place.
     """
     from tertulia.assembly.places import key_path
-    from tertulia.assembly.process import call
     from tertulia.assembly.safekeeping import back_up
     from tertulia.assembly.settings import load_settings
 
     settings = load_settings({"home": home})
     passphrase = _passphrase(passphrase_file)
-    call(lambda: back_up(settings, file.absolute(), passphrase=passphrase))
+    finish(lambda: back_up(settings, file.absolute(), passphrase=passphrase))
     if passphrase:
         typer.echo(f"{file} holds everything; whoever has it and the passphrase can read it.")
         return
@@ -62,12 +62,11 @@ def restore(
 ) -> None:
     """Put a backup into a home that no server uses, beside the key file that belongs to it."""
     from tertulia.assembly import safekeeping
-    from tertulia.assembly.process import call
     from tertulia.assembly.settings import load_settings
 
     settings = load_settings({"home": home})
-    passphrase = _passphrase(passphrase_file)
-    kept = call(lambda: safekeeping.restore(settings, file, replace=replace, passphrase=passphrase))
+    given = _passphrase(passphrase_file)
+    kept = finish(lambda: safekeeping.restore(settings, file, replace=replace, passphrase=given))
     typer.echo(f"{file} is restored." + (f" What was there is {kept} now." if kept else ""))
 
 
@@ -86,11 +85,10 @@ def rotate(
     left.
     """
     from tertulia.assembly import safekeeping
-    from tertulia.assembly.process import call
     from tertulia.assembly.settings import load_settings
 
     settings = load_settings({"home": home})
-    done = call(
+    done = finish(
         lambda: safekeeping.rotate(
             settings,
             retire=not keep,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tertulia.cli.options import AddressOption, HomeOption, ModelOption, OpenOption
+from tertulia.cli.work import finish
 from tertulia.kit.errors import TertuliaError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def run(
 def link(home: HomeOption = None) -> None:
     """Print a fresh link to sign in to the running server with; it works once."""
     from tertulia.assembly.home import Home, holder
-    from tertulia.assembly.process import call, wired
+    from tertulia.assembly.process import wired
     from tertulia.assembly.settings import load_settings
     from tertulia.kit.process_settings import ProcessSettings
     from tertulia.ports.store import Store
@@ -78,7 +79,7 @@ def link(home: HomeOption = None) -> None:
         async with wired(settings) as wiring:
             return await _fresh_link(await wiring.port(Store), url)
 
-    typer.echo(call(make))
+    typer.echo(finish(make))
 
 
 async def _fresh_link(store: "Store", url: str) -> str:

@@ -104,8 +104,9 @@ def _redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
 
 def _tame(root: logging.Logger, level: str) -> None:
     """Libraries speak when something is wrong; uvicorn's access log is not kept at all."""
-    root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]))
-    logging.getLogger("tertulia").setLevel(level.upper())
+    least = logging.getLevelNamesMapping()[level.upper()]
+    root.setLevel(max(logging.WARNING, least))
+    logging.getLogger("tertulia").setLevel(least)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
