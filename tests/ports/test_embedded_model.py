@@ -1,11 +1,13 @@
 """The embedded runtime with a real model, and what may happen to it."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import aiohttp
@@ -13,7 +15,7 @@ import pytest
 
 from tertulia.adapters.embedded.model import EmbeddedModel, NoModelError
 from tertulia.adapters.embedded.opening import open_catalogue, open_embedded
-from tertulia.adapters.embedded.process import LoadError
+from tertulia.adapters.embedded.process import CHILD, Launch, LoadError
 from tertulia.adapters.embedded.runtime import Runtime
 from tertulia.adapters.embedded.settings import EmbeddedSettings, ModelsSettings
 from tertulia.domain.messages import Usage
@@ -355,6 +357,38 @@ async def test_runtime_ends_with_a_server_that_was_killed(smollm2: Path) -> None
     server.kill()
     await server.wait()
     await until(lambda: not _runs(pid))
+
+
+async def test_runtime_ends_when_its_server_dies_while_it_loads(smollm2: Path) -> None:
+    """Left to its destructors, one in three hung for ever; so six of them try."""
+    launch = Launch(
+        path=str(smollm2),
+        window_tokens=512,
+        slots=1,
+        threads=1,
+        batch_threads=1,
+        batch_tokens=64,
+        prefix_cache_mib=0,
+    )
+    order = json.dumps({**asdict(launch), "key": "k"}).encode() + b"\n"
+    await asyncio.gather(*(_orphan(order) for _ in range(6)))
+
+
+async def _orphan(order: bytes) -> None:
+    reading, writing = os.pipe()
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", CHILD, stdin=asyncio.subprocess.PIPE, stdout=writing, stderr=writing
+    )
+    os.close(writing)
+    os.close(reading)
+    assert child.stdin is not None
+    child.stdin.write(order)
+    child.stdin.close()
+    try:
+        await child.wait()
+    finally:
+        if child.returncode is None:
+            child.kill()
 
 
 def _runs(pid: int) -> bool:

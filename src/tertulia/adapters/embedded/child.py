@@ -17,13 +17,24 @@ import signal
 import sys
 from typing import Any
 
+NICENESS = 5
+"""So that the server, which mostly waits, goes first on a machine with few cores."""
+
 
 def main() -> None:
+    try:
+        _serve()
+    finally:
+        # Not by way of destructors: they wait for running answers, crash on them or hang.
+        os._exit(0)
+
+
+def _serve() -> None:
     # The parent decides when to stop: Ctrl-C and a service manager's TERM reach both, and the
     # parent still lets running answers finish.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.nice(5)
+    os.nice(NICENESS)
     report = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     launch = json.loads(sys.stdin.readline())
@@ -34,8 +45,6 @@ def main() -> None:
         answer = {"error": f"{type(error).__name__}: {error}"}
     os.write(report, json.dumps(answer).encode() + b"\n")
     sys.stdin.read()
-    # Not by way of destructors: they wait for running answers, or crash on them.
-    os._exit(0)
 
 
 def _server(launch: dict[str, Any]) -> Any:

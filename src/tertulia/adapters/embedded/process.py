@@ -13,6 +13,7 @@ import msgspec
 
 from tertulia.ports.chat_model import ModelUnavailableError
 
+CHILD: Final = str(Path(__file__).with_name("child.py"))
 GRACE_S: Final = 3.0
 """How long the process may take to end by itself; it only has to leave the kernel."""
 
@@ -55,10 +56,9 @@ class ModelProcess:
     @classmethod
     async def start(cls, launch: Launch, *, timeout_s: float) -> "ModelProcess":
         """Returns once the model is loaded. LoadError otherwise; nothing is left running."""
-        child = Path(__file__).with_name("child.py")
         # -P: this folder must not become the place where the child finds its modules.
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", str(child),
+            sys.executable, "-P", CHILD,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
