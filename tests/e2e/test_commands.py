@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,12 @@ import httpx
 import pytest
 
 from tertulia import __version__
+from tertulia.assembly.process import call, wired
 from tertulia.assembly.roles import ROLES
+from tertulia.assembly.settings import load_settings
+from tertulia.domain.events import TURNS, TurnRequested
+from tertulia.domain.ids import ConversationId, MessageId
+from tertulia.ports.store import Store, Tx
 from tests.e2e.server import Server, tertulia
 
 
@@ -214,6 +220,39 @@ def test_one_pass_works_beside_a_running_server(server: Server) -> None:
 def test_there_are_no_dead_letters_at_first(tmp_path: Path) -> None:
     assert told_json("relay", "dead", "list", home=tmp_path) == []
     assert told("relay", "dead", "replay", "--all", home=tmp_path) == "0 dead letters due again.\n"
+
+
+def test_a_dead_letter_is_listed_and_replayed(tmp_path: Path) -> None:
+    letter = give_up_a_message(tmp_path)
+    [listed] = told_json("relay", "dead", "list", home=tmp_path)
+
+    assert (listed["id"], listed["topic"], listed["reason"]) == (letter, TURNS, "ValueError")
+    assert letter in told("relay", "dead", "list", "--topic", TURNS, home=tmp_path)
+    assert told("relay", "dead", "replay", letter, home=tmp_path) == "1 dead letter due again.\n"
+    assert told_json("relay", "dead", "list", home=tmp_path) == []
+
+
+def give_up_a_message(home: Path) -> str:
+    """The id of a message that becomes a dead letter in this home."""
+    event = TurnRequested(
+        conversation_id=ConversationId("c"),
+        message_id=MessageId("m"),
+        reply_id=MessageId("r"),
+        epoch=1,
+    )
+
+    def work(tx: Tx) -> str:
+        tx.outbox.add(TURNS, "c", event)
+        [taken] = tx.queue.take([TURNS], limit=1, lease=timedelta(seconds=30))
+        assert tx.queue.settle(taken.id, taken.fence, "dead", reason="ValueError")
+        return taken.id
+
+    async def run() -> str:
+        async with wired(load_settings({"home": home})) as wiring:
+            store = await wiring.port(Store)
+            return await store.write(work)
+
+    return call(run)
 
 
 def test_a_dead_letter_that_is_none_is_named(tmp_path: Path) -> None:

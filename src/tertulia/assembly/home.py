@@ -35,11 +35,6 @@ class Home:
         """Locked by the serving process; says which it is and where it listens."""
         return self.path / "tertulia.lock"
 
-    @property
-    def database(self) -> Path:
-        """The SQLite database."""
-        return self.path / "tertulia.db"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:

@@ -15,13 +15,13 @@ def home_path(settings: SettingsInForce) -> Path:
 
 def database_path(settings: SettingsInForce) -> Path:
     """The SQLite database; it may not be there yet."""
-    url = settings.of(StoreSettings).url
-    return Path(url.removeprefix("sqlite:///")) if url else home_path(settings) / "tertulia.db"
+    return settings.of(StoreSettings).database(home_path(settings))
 
 
 def key_path(settings: SettingsInForce) -> Path | None:
     """The key file, which may not be there yet; None when the settings hold the key itself."""
+    from tertulia.adapters.keyfile.opener import key_file
+
     given = settings.of(MasterKeySettings)
-    if given.key.get_secret_value():
-        return None
-    return (given.file or home_path(settings) / "master.key").expanduser().absolute()
+    fixed = bool(given.key.get_secret_value())
+    return None if fixed else key_file(settings.of(ProcessSettings), given)

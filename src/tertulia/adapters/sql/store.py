@@ -20,8 +20,11 @@ async def open_store(
     clock: Clock,
 ) -> AsyncGenerator[SqliteStore]:
     """Store and StoreAdmin in one object."""
-    database = settings.url or process.home.expanduser().absolute() / "tertulia.db"
     async with open_sqlite_store(
-        database, vault, signals, clock, busy_timeout_s=settings.busy_timeout_s
+        settings.database(process.home),
+        vault,
+        signals,
+        clock,
+        busy_timeout_s=settings.busy_timeout_s,
     ) as store:
         yield store
