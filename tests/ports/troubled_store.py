@@ -10,21 +10,24 @@ T = TypeVar("T")
 
 
 class TroubledStore:
-    """`trouble` is raised by every write while it is set, and nothing is changed. While `open` is
-    cleared, writes wait before they begin. `asked` counts writes, also those that fail."""
+    """`trouble` is raised by every write while it is set, and nothing is changed. After `hold`,
+    writes wait before they begin, until they are admitted. `asked` counts writes, also those that
+    fail."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.trouble: Exception | None = None
-        self.open = asyncio.Event()
-        self.open.set()
         self.asked = 0
-        self._more = asyncio.Event()
+        self._admitted: int | None = None  # None: all of them
+        self._changed = asyncio.Condition()
 
     async def write(self, work: Callable[[Tx], T]) -> T:
-        self.asked += 1
-        self._more.set()
-        await self.open.wait()
+        async with self._changed:
+            self.asked += 1
+            self._changed.notify_all()
+            await self._changed.wait_for(lambda: self._admitted != 0)
+            if self._admitted is not None:
+                self._admitted -= 1
         if self.trouble is not None:
             raise self.trouble
         return await self._store.write(work)
@@ -32,9 +35,19 @@ class TroubledStore:
     async def read(self, work: Callable[[Tx], T], *, brief: bool = False) -> T:
         return await self._store.read(work, brief=brief)
 
+    async def hold(self) -> None:
+        """Let no write begin."""
+        async with self._changed:
+            self._admitted = 0
+
+    async def admit(self, count: int | None = None) -> None:
+        """Let so many writes go on, or all from now on."""
+        async with self._changed:
+            self._admitted = count
+            self._changed.notify_all()
+
     async def writes(self, count: int) -> None:
         """Returns once `count` more writes have been asked for."""
-        wanted = self.asked + count
-        while self.asked < wanted:
-            self._more.clear()
-            await self._more.wait()
+        async with self._changed:
+            wanted = self.asked + count
+            await self._changed.wait_for(lambda: self.asked >= wanted)

@@ -53,20 +53,22 @@ class Bench:
     signals: MemorySignals
     clock: HandClock
 
-    def consumer(self, handler: Handler) -> Consumer:
+    def consumer(self, handler: Handler, concurrency: int) -> Consumer:
         return Consumer(
             store=self.store,
             signals=self.signals,
             clock=self.clock,
             settings=SETTINGS,
             topic="turns",
-            concurrency=4,
+            concurrency=concurrency,
             judge=Judge(handler, None, SETTINGS, random.Random(0)),  # noqa: S311  jitter
         )
 
     @asynccontextmanager
-    async def consuming(self, handler: Handler) -> AsyncGenerator[Consumer]:
-        consumer = self.consumer(handler)
+    async def consuming(
+        self, handler: Handler, *, concurrency: int = 1
+    ) -> AsyncGenerator[Consumer]:
+        consumer = self.consumer(handler, concurrency)
         async with asyncio.timeout(20), asyncio.TaskGroup() as group:
             task = group.create_task(consumer.run())
             try:
@@ -118,6 +120,29 @@ async def test_a_handler_whose_lease_is_lost_is_cancelled_and_its_verdict_refuse
     assert await bench.store.write(lambda tx: tx.queue.settle(taken.id, taken.fence, "done"))
 
 
+async def test_a_message_that_is_taken_again_has_one_handler(bench: Bench) -> None:
+    """Its lease ran out unrenewed, and this very consumer is the one to take it anew."""
+    running = 0
+    starts: asyncio.Queue[int] = asyncio.Queue()
+
+    async def handler(delivery: Delivery) -> None:
+        nonlocal running
+        running += 1
+        starts.put_nowait(delivery.attempts)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            running -= 1
+
+    async with bench.consuming(handler, concurrency=2):
+        await bench.send()
+        assert await starts.get() == 1
+        bench.clock.pass_time(LEASE * 1.1)
+        bench.signals.publish(frozenset({"outbox:turns"}))
+        assert await starts.get() == 2
+        assert running == 1
+
+
 async def test_a_lease_that_cannot_be_renewed_counts_as_lost_once_it_has_run_out(
     bench: Bench,
 ) -> None:
@@ -155,10 +180,10 @@ async def test_a_store_in_trouble_stops_no_consumer(bench: Bench, trouble: Excep
 async def test_a_take_that_is_under_way_when_cancelled_is_handed_back(bench: Bench) -> None:
     sent = await bench.send()
     holding = Holding()
-    bench.store.open.clear()
-    async with bench.consuming(holding):
+    await bench.store.hold()
+    async with asyncio.TaskGroup() as group, bench.consuming(holding):
         await bench.store.writes(1)
-        asyncio.get_running_loop().call_soon(bench.store.open.set)
+        group.create_task(bench.store.admit())  # runs while the consumer is being cancelled
     [taken] = await bench.take()
     assert (taken.id, taken.attempts) == (sent, 1)
 

@@ -97,10 +97,10 @@ async def desk(tmp_path: Path) -> AsyncGenerator[Desk]:
 
 
 async def test_the_first_text_is_shown_once_it_is_saved(desk: Desk) -> None:
-    desk.store.open.clear()
+    await desk.store.hold()
     starting = asyncio.ensure_future(desk.pen.start("first", "model"))
     assert await desk.shown() == ""
-    desk.store.open.set()
+    await desk.store.admit()
     await within(starting)
     assert await desk.shown() == await desk.saved() == "first"
     assert (await desk.house.now(desk.reply)).status is Status.STREAMING
@@ -108,19 +108,19 @@ async def test_the_first_text_is_shown_once_it_is_saved(desk: Desk) -> None:
 
 async def test_later_text_is_shown_without_waiting_for_the_store(desk: Desk) -> None:
     await desk.pen.start("first", "model")
-    desk.store.open.clear()
+    await desk.store.hold()
     desk.pen.write(" second")
     assert await desk.shown() == "first second"
     assert await desk.saved() == "first"
     desk.pen.write(" third")
     assert await desk.shown() == "first second third"
-    desk.store.open.set()
+    await desk.store.admit()
 
 
 async def test_text_is_held_back_while_older_text_is_unsaved_for_too_long(desk: Desk) -> None:
     """What a crash can take from a reader was shown within the bound."""
     await desk.pen.start("first", "model")
-    desk.store.open.clear()
+    await desk.store.hold()
     desk.pen.write(" second")
     assert await desk.shown() == "first second"
     desk.clock.pass_time(BOUND * 0.9)
@@ -129,31 +129,31 @@ async def test_text_is_held_back_while_older_text_is_unsaved_for_too_long(desk: 
     desk.clock.pass_time(BOUND * 0.2)
     desk.pen.write(" fourth")
     assert await desk.shown() == "first second third"
-    desk.store.open.set()
-    await within(desk.store.writes(1))
+    await desk.store.admit()
     await desk.until_saved("first second third fourth")
     assert await desk.shown() == "first second third fourth"
 
 
 async def test_the_age_of_unsaved_text_counts_from_when_it_was_shown(desk: Desk) -> None:
-    """A checkpoint under way does not excuse the text shown after it began."""
+    """A checkpoint under way excuses no text that was shown after it began, nor does it make
+    that text older than it is."""
     await desk.pen.start("a", "model")
-    desk.store.open.clear()
+    await desk.store.hold()
     desk.pen.write("b")
-    await desk.shown()
+    await within(desk.store.writes(1))  # the checkpoint of "b" is under way
     desk.clock.pass_time(BOUND * 0.6)
-    desk.pen.write("c")  # shown, but not part of the checkpoint under way
+    desk.pen.write("c")
     assert await desk.shown() == "abc"
-    desk.store.open.set()
-    await within(desk.store.writes(1))
-    desk.store.open.clear()
-    desk.clock.pass_time(BOUND * 0.6)  # "b" is saved; "c" has been unsaved for this long
+    await desk.store.admit(1)
+    await desk.until_saved("ab")
+    desk.clock.pass_time(BOUND * 0.6)
     desk.pen.write("d")
     assert await desk.shown() == "abcd"
     desk.clock.pass_time(BOUND * 0.6)
     desk.pen.write("e")
     assert await desk.shown() == "abcd"
-    desk.store.open.set()
+    await desk.store.admit()
+    await desk.until_saved("abcde")
 
 
 async def test_all_that_is_written_is_saved(desk: Desk) -> None:

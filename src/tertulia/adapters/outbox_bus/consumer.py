@@ -24,6 +24,11 @@ CLOSE_S: Final = 5.0  # handing back is one write; past that the next start void
 log = structlog.stdlib.get_logger(__name__)
 
 
+_Key = tuple[str, int]
+"""A message's id and fence: after a lost lease the same message may be held anew while its
+former handler is still being cancelled."""
+
+
 @dataclass(slots=True)
 class _Held:
     message: QueuedMessage
@@ -54,7 +59,7 @@ class Consumer:
         self._concurrency = concurrency
         self._judge = judge
         self._lease = timedelta(seconds=settings.lease_s)
-        self._held: dict[str, _Held] = {}
+        self._held: dict[_Key, _Held] = {}
         self._verdicts: list[Verdict] = []
         self._wake = asyncio.Event()
 
@@ -89,7 +94,7 @@ class Consumer:
             return
         # What it takes is handed back in `_close` when this is cancelled meanwhile.
         for message in await uninterrupted(self._exchange()):
-            held = self._held[message.id]
+            held = self._held[_key(message)]
             held.task = handlers.create_task(self._handle(held))
 
     async def _exchange(self) -> Sequence[QueuedMessage]:
@@ -112,14 +117,15 @@ class Consumer:
             return ()
         self._note(verdicts, settled)
         for message in taken:
-            self._held[message.id] = _Held(message, leased_until)
+            self._cancel_former(message)
+            self._held[_key(message)] = _Held(message, leased_until)
         if taken:
             crash_point("bus.after_take")
         return taken
 
     def _note(self, verdicts: Sequence[Verdict], settled: Sequence[bool]) -> None:
         for verdict, ours in zip(verdicts, settled, strict=True):
-            self._held.pop(verdict.message.id, None)
+            self._held.pop(_key(verdict.message), None)
             BUS_HANDLED.labels(self._topic, verdict.outcome if ours else "lost").inc()
             if verdict.settlement == "retry":
                 self._wake_in(verdict.delay_s + DUE_MARGIN_S)
@@ -163,14 +169,23 @@ class Consumer:
             for held in running:
                 held.leased_until = now + self._settings.lease_s
         for held, ours in zip(running, renewed, strict=True):
-            if not ours and held.task is not None:
-                log.warning("lease lost", message_id=held.message.id, topic=self._topic)
-                held.task.cancel()
+            if not ours:
+                self._cancel(held)
+
+    def _cancel_former(self, message: QueuedMessage) -> None:
+        for held in self._held.values():
+            if held.message.id == message.id:
+                self._cancel(held)
+
+    def _cancel(self, held: _Held) -> None:
+        if held.task is not None:
+            log.warning("lease lost", message_id=held.message.id, topic=self._topic)
+            held.task.cancel()
 
     async def _close(self) -> None:
         """Settle what is finished; hand back what is not."""
-        finished = {verdict.message.id for verdict in self._verdicts}
-        unfinished = [back(h.message) for id_, h in self._held.items() if id_ not in finished]
+        finished = {_key(verdict.message) for verdict in self._verdicts}
+        unfinished = [back(h.message) for key, h in self._held.items() if key not in finished]
         verdicts = [*self._verdicts, *unfinished]
         if not verdicts:
             return
@@ -187,6 +202,10 @@ class Consumer:
 
     def _wake_in(self, delay_s: float) -> None:
         asyncio.get_running_loop().call_later(delay_s, self._wake.set)
+
+
+def _key(message: QueuedMessage) -> _Key:
+    return (message.id, message.fence)
 
 
 def _settle(tx: Tx, verdict: Verdict) -> bool:

@@ -16,6 +16,7 @@ from tertulia.domain.streams import Position
 from tertulia.kit.clock import Clock
 from tertulia.kit.crash_points import crash_point
 from tertulia.kit.metrics import CHECKPOINT_S
+from tertulia.kit.tasks import uninterrupted
 from tertulia.ports.store import MessageChange, StaleEpochError, Store, StoreUnavailableError, Tx
 from tertulia.ports.token_stream import TokenStream
 from tertulia.roles.inference.settings import InferenceSettings
@@ -50,6 +51,8 @@ class Pen:
         self._received = self._shown = self._saved = len(reply.text)
         self._unsaved_since: float | None = None  # when the oldest unsaved text was shown
         self._shown_meanwhile: float | None = None  # the same, of text after the last checkpoint
+        self.starting = False
+        """Whether the first text is stored, or on its way there."""
         self.answers = 0
         """How often a checkpoint has told whether to stop."""
         self._to_show = asyncio.Event()
@@ -73,24 +76,9 @@ class Pen:
 
     async def start(self, text: str, model: str) -> None:
         """The first text: `streaming` from here on. StaleEpochError when another attempt has
-        begun or the reply was ended."""
-
-        def work(tx: Tx) -> None:
-            reply = tx.messages.get(self._conversation_id, self._reply_id)
-            if reply is None or reply.epoch != self._epoch or reply.status is not Status.QUEUED:
-                raise StaleEpochError(message_id=self._reply_id)
-            change = MessageChange(epoch=self._epoch, status=Status.STREAMING, model=model)
-            tx.messages.change(self._conversation_id, self._reply_id, change)
-            self._checkpoint(tx, self._begun_with, text)
-
-        crash_point("inference.before_start_commit")
-        await self._store.write(work)
-        crash_point("inference.after_start_commit")
-        self._take(text)
-        self._unsaved.clear()
-        self._saved = self._received
-        await self._show()
-        crash_point("inference.after_first_text")
+        begun or the reply was ended. A cancellation waits until it is known how it came out."""
+        self.starting = True
+        await uninterrupted(self._start(text, model))
 
     def write(self, text: str) -> None:
         """More text, which readers see within `batch_s`."""
@@ -136,6 +124,24 @@ class Pen:
         """What the store says. StaleEpochError when the reply is in a final state or in another
         attempt, MissingError when it is gone."""
         return await self._store.read(lambda tx: self._checkpoint(tx, 0, ""), brief=True)
+
+    async def _start(self, text: str, model: str) -> None:
+        def work(tx: Tx) -> None:
+            reply = tx.messages.get(self._conversation_id, self._reply_id)
+            if reply is None or reply.epoch != self._epoch or reply.status is not Status.QUEUED:
+                raise StaleEpochError(message_id=self._reply_id)
+            change = MessageChange(epoch=self._epoch, status=Status.STREAMING, model=model)
+            tx.messages.change(self._conversation_id, self._reply_id, change)
+            self._checkpoint(tx, self._begun_with, text)
+
+        crash_point("inference.before_start_commit")
+        await self._store.write(work)
+        crash_point("inference.after_start_commit")
+        self._take(text)
+        self._unsaved.clear()
+        self._saved = self._received
+        await self._show()
+        crash_point("inference.after_first_text")
 
     def _take(self, text: str) -> None:
         self._parts.append(text)

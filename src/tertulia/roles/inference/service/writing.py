@@ -56,6 +56,10 @@ class Ending:
     usage: Usage | None = None
 
 
+LEFT: Final = Ending(status=Status.INTERRUPTED, error_code=PROCESS_ENDED)
+"""Its process was asked to stop."""
+
+
 class Writing:
     """`run` gives the ending; it raises only what the store raised before there was any text,
     and CancelledError then: nothing has happened, the turn can be taken again."""
@@ -95,6 +99,8 @@ class Writing:
             finally:
                 for task in tasks:
                     task.cancel()
+        if ending is LEFT and not self._pen.begun:
+            raise asyncio.CancelledError
         if isinstance(ending, Ending):
             return ending
         raise ending
@@ -104,12 +110,12 @@ class Writing:
         try:
             return await asyncio.shield(self._ending)
         except asyncio.CancelledError:
-            if not self._pen.begun:
+            if not self._pen.starting:
                 raise
         await asyncio.wait({self._ending}, timeout=self._settings.drain_s)
         if self._ending.done():
             return self._ending.result()
-        return Ending(status=Status.INTERRUPTED, error_code=PROCESS_ENDED)
+        return LEFT
 
     async def _part(self, part: Coroutine[Any, Any, Ending | None]) -> None:
         ending: Ending | StoreTrouble | None
