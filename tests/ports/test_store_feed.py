@@ -90,6 +90,18 @@ async def test_pages_of_the_feed_meet(world: World) -> None:
     assert found == ids
 
 
+async def test_a_page_of_long_texts_is_short_and_never_empty(world: World) -> None:
+    cid = await world.conversation()
+    for _ in range(3):
+        await world.append(message(cid, text="long " * 100_000))
+    sizes: list[int] = []
+    after = 0
+    while changes := (await read(world, after)).changes:
+        sizes.append(len(changes))
+        after = changes[-1].seq
+    assert sizes == [2, 1, 1]
+
+
 async def test_a_cursor_from_the_future_must_resync(world: World) -> None:
     await world.conversation()
     page = await read(world, 2)

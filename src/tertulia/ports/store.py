@@ -320,7 +320,9 @@ class Requests(Protocol):
 class Feed(Protocol):
     """Per-user numbered changes, 1, 2, 3 … without gaps; written by the other repositories."""
 
-    def read(self, user_id: UserId, *, after: int, limit: int) -> FeedPage: ...
+    def read(self, user_id: UserId, *, after: int, limit: int) -> FeedPage:
+        """At most `limit` changes, fewer (but one) when what changed is long."""
+        ...
 
     def head(self, user_id: UserId) -> int:
         """The number of the latest change; 0 before the first."""

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from tertulia.adapters.sql.conversations import SqlConversations
 from tertulia.adapters.sql.messages import SqlMessageLog
@@ -16,6 +16,9 @@ from tertulia.domain.ids import ConversationId, UserId
 from tertulia.domain.messages import Message
 from tertulia.kit.clock import from_us, to_us
 
+# A reader that takes nothing holds one page: a hundred long messages would be 100 MB of it.
+PAGE_CHARACTERS: Final = 256 * 1024
+
 _USER = given("user")
 _HEAD: Final = statement(
     select(feed_heads.c.head, feed_heads.c.dropped).where(feed_heads.c.user_id == _USER)
@@ -26,11 +29,17 @@ _AFTER: Final = statement(
     .order_by(feed.c.seq)
     .limit(given("most"))
 )
-_OLD: Final = statement(
-    select(feed.c.user_id, feed.c.seq)
-    .where(feed.c.at_us < given("before"))
-    .order_by(feed.c.at_us, feed.c.user_id, feed.c.seq)
+_USERS: Final = statement(select(feed_heads.c.user_id))
+_oldest = (
+    select(feed.c.seq, feed.c.at_us)
+    .where(feed.c.user_id == _USER)
+    .order_by(feed.c.seq)
     .limit(given("most"))
+    .subquery("oldest")
+)
+# Numbers and times of one user grow together, so no index of times is needed.
+_LAST_OLD: Final = statement(
+    select(func.max(_oldest.c.seq), func.count()).where(_oldest.c.at_us < given("before"))
 )
 _DROP: Final = statement(delete(feed).where(feed.c.user_id == _USER, feed.c.seq <= given("upto")))
 _NOTE_DROPPED: Final = statement(
@@ -59,15 +68,14 @@ class SqlFeed:
         return self._bounds(user_id)[0]
 
     def prune(self, *, before: datetime, limit: int) -> int:
-        rows = self._scope.db.all(_OLD, {"before": to_us(before), "most": limit})
-        upto: dict[str, int] = {}
-        for user_id, seq in rows:
-            upto[user_id] = max(seq, upto.get(user_id, 0))
         dropped = 0
-        for user_id, seq in upto.items():
-            params = {"user": user_id, "upto": seq}
-            dropped += self._scope.db.run(_DROP, params)
-            self._scope.db.run(_NOTE_DROPPED, params)
+        for (user_id,) in self._scope.db.all(_USERS, {}):
+            params = {"user": user_id, "before": to_us(before), "most": limit - dropped}
+            [(last, count)] = self._scope.db.all(_LAST_OLD, params)
+            if count:
+                self._scope.db.run(_DROP, {"user": user_id, "upto": last})
+                self._scope.db.run(_NOTE_DROPPED, {"user": user_id, "upto": last})
+                dropped += count
         return dropped
 
     def _bounds(self, user_id: UserId) -> tuple[int, int]:
@@ -79,7 +87,10 @@ class SqlFeed:
         conversations: dict[str, Conversation | None] = {}
         messages: dict[str, Message | None] = {}
         changes: list[Change] = []
+        held = 0
         for seq, kind, conversation_id, message_id, at_us in rows:
+            if held > PAGE_CHARACTERS:
+                break
             conversation: Conversation | None = None
             message: Message | None = None
             if kind == ChangeKind.CONVERSATION:
@@ -89,7 +100,9 @@ class SqlFeed:
                 conversation = conversations[conversation_id]
             elif kind == ChangeKind.MESSAGE:
                 if message_id not in messages:
-                    messages[message_id] = self._messages.get(conversation_id, message_id)
+                    message = self._messages.get(conversation_id, message_id)
+                    messages[message_id] = message
+                    held += len(message.text) if message else 0
                 message = messages[message_id]
             changes.append(
                 Change(
