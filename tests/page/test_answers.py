@@ -82,6 +82,47 @@ def test_stream_that_breaks_goes_on_where_it_was(slow: Chat) -> None:
     assert offsets == sorted(set(offsets))
 
 
+def test_place_in_the_line_is_told(slow: Chat) -> None:
+    waiting = 'event: waiting\ndata: {"ahead": 2}\n\n'
+    headers = {"Content-Type": "text/event-stream"}
+    slow.page.route("**/stream*", lambda route: route.fulfill(body=waiting, headers=headers))
+    slow.send("is anybody there")
+    expect(slow.replies.last).to_contain_text("Waiting: 2 ahead of you")
+    slow.page.unroute("**/stream*")
+    slow.expect_status(slow.replies.last, "complete")
+
+
+def test_hidden_tab_reads_no_stream_and_misses_nothing(slow: Chat) -> None:
+    asked: list[str] = []
+    slow.page.on("request", lambda request: asked.append(request.url))
+    reply = begun(slow, WORDS)
+    set_hidden(slow, hidden=True)
+    asked.clear()
+    set_hidden(slow, hidden=False)
+    slow.expect_status(reply, "complete")
+    slow.expect_words(reply, echoed(WORDS, 60))
+    assert [url for url in asked if re.search(r"/stream\?after=1-\d+$", url)]
+
+
+def set_hidden(chat: Chat, *, hidden: bool) -> None:
+    """As when another tab is brought to the front, and back."""
+    get = f"{{ configurable: true, get: () => {str(hidden).lower()} }}"
+    chat.page.evaluate(
+        f"Object.defineProperty(document, 'hidden', {get});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+
+
+def test_what_the_model_was_not_shown_is_told(chat: Chat, person: Person) -> None:
+    conversation = person.begin(title="too much for one window")
+    for letter in "abcd":
+        person.say(conversation, f"{letter} " * 1_500)
+    chat.open(f"/c/{conversation}")
+    chat.send("do you remember?")
+    chat.expect_status(chat.replies.last, "complete")
+    expect(chat.replies.last).to_contain_text("earlier messages were left out")
+
+
 def test_stopped_answer_is_marked_keeps_its_words_and_goes_on(endless: Chat) -> None:
     reply = begun(endless, "one two three")
     endless.button("Stop the answer").click()
@@ -159,6 +200,13 @@ def test_second_tab_is_in_step(slow: Chat) -> None:
     other.replies.last.get_by_role("button", name="Good answer").click()
     good = slow.replies.last.get_by_role("button", name="Good answer")
     expect(good).to_have_attribute("aria-pressed", "true")
+
+
+def test_there_may_be_more_tabs_than_a_browser_has_connections(chat: Chat) -> None:
+    tabs = [chat.new_tab() for _ in range(7)]
+    tabs[-1].ask("does it still answer?")
+    tabs[0].open(tabs[-1].path)
+    expect(tabs[0].messages).to_have_count(2)
 
 
 def test_second_tab_sees_conversations_come_change_and_go(chat: Chat, person: Person) -> None:
