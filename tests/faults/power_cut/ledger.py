@@ -11,7 +11,7 @@ from tertulia.adapters.keyfile import Keyring, MemoryVault
 from tertulia.adapters.memory.signals import MemorySignals
 from tertulia.adapters.sql.sqlite import open_sqlite_store
 from tertulia.domain.conversations import Conversation
-from tertulia.domain.feed import ChangeKind
+from tertulia.domain.feed import Change, ChangeKind
 from tertulia.domain.messages import Message, Status
 from tertulia.kit.clock import SystemClock
 from tertulia.ports.store import Tx
@@ -77,13 +77,15 @@ class Found:
             self.messages.update({message.id: message for message in messages})
             if [message.seq for message in messages] != list(range(1, len(messages) + 1)):
                 self.problems.append(f"numbers of {held.id} have gaps")
-        page = tx.feed.read(owner.id, after=0, limit=1_000_000)
-        if [change.seq for change in page.changes] != list(range(1, page.head + 1)):
+        changes: list[Change] = []
+        while page := tx.feed.read(owner.id, after=len(changes), limit=1000).changes:
+            changes += page
+        if [change.seq for change in changes] != list(range(1, tx.feed.head(owner.id) + 1)):
             self.problems.append("numbers of the feed have gaps")
-        told = {c.message_id or c.conversation_id for c in page.changes}
+        told = {change.message_id or change.conversation_id for change in changes}
         if untold := {*self.messages, *self.conversations} - told:
             self.problems.append(f"the feed does not tell of {untold}")
-        for change in page.changes:
+        for change in changes:
             erased = change.kind is ChangeKind.CONVERSATION_ERASED
             if erased and change.conversation_id in self.conversations:
                 self.problems.append("something erased is there")

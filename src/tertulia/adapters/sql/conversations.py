@@ -6,19 +6,18 @@ from typing import Any, Final
 
 from sqlalchemy import delete, select, tuple_, update
 
-from tertulia.adapters.sql.data_keys import GENERATION
+from tertulia.adapters.sql.conversation_rows import opened_row, sealed_row
 from tertulia.adapters.sql.schema import checkpoints, conversations, messages
 from tertulia.adapters.sql.scope import Scope
 from tertulia.adapters.sql.statements import Row, Statement, given, statement, text
-from tertulia.domain.conversations import Conversation, Purpose
+from tertulia.domain.conversations import Conversation
 from tertulia.domain.feed import ChangeKind
 from tertulia.domain.ids import ConversationId, MessageId, UserId
 from tertulia.kit.clock import from_us, to_us
-from tertulia.kit.sealing import place
 from tertulia.ports.store import AlreadyExistsError, ConversationCursor, MissingError
 
 _c = conversations.c
-_COLUMNS = [column for column in _c if column is not _c.last_seq]
+_COLUMNS = list(_c)
 _THIS = _c.id == given("conversation")
 _ORDER = (_c.pinned.desc(), _c.updated_us.desc(), _c.id.desc())
 _OF_OWNER = (
@@ -73,15 +72,9 @@ class SqlConversations:
         made = replace(conversation, created_at=at, updated_at=at, revision=1)
         key_version, wrapped = self._scope.keys.make(made.owner_id, made.id)
         row = {
-            "id": made.id,
-            "owner_id": made.owner_id,
-            "character_id": made.character_id,
-            "purpose": made.purpose,
-            "created_us": self._scope.now_us,
-            "last_seq": 0,
+            **self._sealed(made, key_version, wrapped),
             "key_version": key_version,
             "wrapped_key": wrapped,
-            **self._mutable(made, key_version, wrapped),
         }
         if not self._scope.db.run(_ADD, row):
             raise AlreadyExistsError(conversation_id=made.id)
@@ -116,7 +109,8 @@ class SqlConversations:
 
     def change(self, conversation: Conversation) -> Conversation:
         row, held = self._held(conversation.id)
-        changed = replace(
+        return self._store(
+            row,
             held,
             title=conversation.title,
             titled_by_user=conversation.titled_by_user,
@@ -125,11 +119,10 @@ class SqlConversations:
             pinned=conversation.pinned,
             archived=conversation.archived,
         )
-        return self._store(changed, row)
 
     def touch(self, conversation_id: ConversationId, leaf_id: MessageId) -> Conversation:
         row, held = self._held(conversation_id)
-        return self._store(replace(held, leaf_id=leaf_id), row)
+        return self._store(row, held, leaf_id=leaf_id)
 
     def erase(self, conversation_id: ConversationId) -> bool:
         params = {"conversation": conversation_id}
@@ -151,13 +144,10 @@ class SqlConversations:
             raise MissingError(conversation_id=conversation_id)
         return row, self._opened(row)
 
-    def _store(self, conversation: Conversation, row: Row) -> Conversation:
-        changed = replace(
-            conversation,
-            updated_at=from_us(self._scope.now_us),
-            revision=conversation.revision + 1,
-        )
-        params = self._mutable(changed, row[KEY_VERSION], row[WRAPPED_KEY])
+    def _store(self, row: Row, held: Conversation, **changes: Any) -> Conversation:
+        at = from_us(self._scope.now_us)
+        changed = replace(held, updated_at=at, revision=held.revision + 1, **changes)
+        params = self._sealed(changed, row[KEY_VERSION], row[WRAPPED_KEY])
         self._scope.db.run(_CHANGE, {"conversation": changed.id, **params})
         self._changed(changed)
         return changed
@@ -165,61 +155,14 @@ class SqlConversations:
     def _changed(self, conversation: Conversation) -> None:
         self._scope.changed(conversation.owner_id, ChangeKind.CONVERSATION, conversation.id)
 
-    def _mutable(
+    def _sealed(
         self, conversation: Conversation, key_version: int, wrapped: bytes
     ) -> dict[str, Any]:
         sealer = self._scope.keys.sealer(
             conversation.owner_id, conversation.id, key_version, wrapped
         )
-        title = b"-" if conversation.title is None else b"+" + conversation.title.encode()
-        return {
-            "titled_by_user": int(conversation.titled_by_user),
-            "model": conversation.model,
-            "leaf_id": conversation.leaf_id,
-            "pinned": int(conversation.pinned),
-            "archived": int(conversation.archived),
-            "updated_us": to_us(conversation.updated_at),
-            "revision": conversation.revision,
-            "title": sealer.seal(title, _place(conversation)),
-        }
+        return sealed_row(conversation, sealer)
 
     def _opened(self, row: Row) -> Conversation:
-        conversation = Conversation(
-            id=ConversationId(row[0]),
-            owner_id=row[1],
-            character_id=row[2],
-            purpose=Purpose(row[3]),
-            title=None,
-            titled_by_user=bool(row[4]),
-            model=row[5],
-            leaf_id=row[6],
-            pinned=bool(row[7]),
-            archived=bool(row[8]),
-            created_at=from_us(row[9]),
-            updated_at=from_us(row[10]),
-            revision=row[11],
-        )
         sealer = self._scope.keys.sealer(row[1], row[0], row[KEY_VERSION], row[WRAPPED_KEY])
-        title = sealer.open(row[-1], _place(conversation))
-        return replace(conversation, title=title[1:].decode() if title[:1] == b"+" else None)
-
-
-def _place(conversation: Conversation) -> bytes:
-    """Binds the title to its row, and with it everything else that the row says."""
-    return place(
-        conversation.owner_id,
-        conversation.id,
-        None,
-        "title",
-        conversation.revision,
-        GENERATION,
-        conversation.character_id,
-        conversation.purpose,
-        int(conversation.titled_by_user),
-        conversation.model,
-        conversation.leaf_id,
-        int(conversation.pinned),
-        int(conversation.archived),
-        to_us(conversation.created_at),
-        to_us(conversation.updated_at),
-    )
+        return opened_row(row, sealer)

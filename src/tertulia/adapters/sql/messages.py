@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, func, select, update
 
 from tertulia.adapters.sql.checkpoints import Checkpoints
 from tertulia.adapters.sql.message_rows import opened_row, sealed_row
@@ -32,16 +32,19 @@ _KEY = (_c.owner_id, _c.key_version, _c.wrapped_key)
 _KEYED = messages.join(conversations, _c.id == _m.conversation_id)
 _WIDTH: Final = len(_COLUMNS)
 
-_NEXT_SEQ = statement(
-    update(conversations)
-    .where(_c.id == _CONVERSATION)
-    .values(last_seq=_c.last_seq + integer(1))
-    .returning(*_KEY, _c.last_seq)
+_HOLD_CONVERSATION = statement(select(*_KEY).where(_c.id == _CONVERSATION).with_for_update())
+_parent = messages.alias("parent")
+# After the lock, so that nobody else's number is missed: messages are never removed singly.
+_LAST_SEQ_AND_PARENT = statement(
+    select(
+        func.coalesce(func.max(_m.seq), integer(0)),
+        exists(
+            select(integer(1)).where(
+                _parent.c.conversation_id == _CONVERSATION, _parent.c.id == given("parent")
+            )
+        ),
+    ).where(_m.conversation_id == _CONVERSATION)
 )
-_GIVE_BACK_SEQ = statement(
-    update(conversations).where(_c.id == _CONVERSATION).values(last_seq=_c.last_seq - integer(1))
-)
-_EXISTS = statement(select(integer(1)).select_from(messages).where(*_THIS))
 _ADD = Statement(lambda insert: insert(messages).on_conflict_do_nothing())
 _GET = statement(select(*_COLUMNS, *_KEY).select_from(_KEYED).where(*_THIS))
 _HOLD = statement(
@@ -96,17 +99,20 @@ class SqlMessageLog:
         self._scope = scope
 
     def append(self, message: NewMessage) -> Message:
-        conversation = {"conversation": message.conversation_id}
-        row = self._scope.db.one(_NEXT_SEQ, conversation)
-        if row is None:
-            raise MissingError(conversation_id=message.conversation_id)
-        owner_id, key_version, wrapped, seq = row
+        cid, parent_id = message.conversation_id, message.parent_id
+        held = self._scope.db.one(_HOLD_CONVERSATION, {"conversation": cid})
+        if held is None:
+            raise MissingError(conversation_id=cid)
+        params = {"conversation": cid, "parent": parent_id}
+        [(last_seq, has_parent)] = self._scope.db.all(_LAST_SEQ_AND_PARENT, params)
+        if parent_id is not None and not has_parent:
+            raise MissingError(message_id=parent_id)
         at = from_us(self._scope.now_us)
         made = Message(
             id=message.id,
-            conversation_id=message.conversation_id,
-            parent_id=message.parent_id,
-            seq=seq,
+            conversation_id=cid,
+            parent_id=parent_id,
+            seq=last_seq + 1,
             author=message.author,
             status=message.status,
             epoch=1,
@@ -116,16 +122,10 @@ class SqlMessageLog:
             updated_at=at,
             revision=1,
         )
-        sealer = self._scope.keys.sealer(owner_id, made.conversation_id, key_version, wrapped)
-        problem: MissingError | AlreadyExistsError | None = None
-        if not self._has_parent(message):
-            problem = MissingError(message_id=message.parent_id)
-        elif not self._scope.db.run(_ADD, sealed_row(made, owner_id, sealer)):
-            problem = AlreadyExistsError(message_id=message.id)
-        if problem is not None:
-            # `work` may handle this and go on: no number may be missing then.
-            self._scope.db.run(_GIVE_BACK_SEQ, conversation)
-            raise problem
+        owner_id, key_version, wrapped = held
+        sealer = self._scope.keys.sealer(owner_id, cid, key_version, wrapped)
+        if not self._scope.db.run(_ADD, sealed_row(made, owner_id, sealer)):
+            raise AlreadyExistsError(message_id=message.id)
         self._changed(owner_id, made)
         return made
 
@@ -214,12 +214,6 @@ class SqlMessageLog:
             of_reply = Checkpoints(self._scope, owner_id, conversation_id, message_id)
             pieces = of_reply.texts(kept, sealer)
         return opened_row(row, owner_id, sealer, pieces)
-
-    def _has_parent(self, message: NewMessage) -> bool:
-        if message.parent_id is None:
-            return True
-        params = {"conversation": message.conversation_id, "message": message.parent_id}
-        return self._scope.db.one(_EXISTS, params) is not None
 
     def _changed(self, owner_id: str, message: Message) -> None:
         conversation_id, message_id = message.conversation_id, message.id

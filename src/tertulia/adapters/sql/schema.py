@@ -85,7 +85,6 @@ conversations = Table(
     Column("created_us", BigInteger, nullable=False),
     Column("updated_us", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),
-    Column("last_seq", BigInteger, nullable=False),
     Column("key_version", Integer, nullable=False),
     Column("wrapped_key", LargeBinary, nullable=False),
     Column("title", LargeBinary, nullable=False),
@@ -160,7 +159,6 @@ feed = Table(
     Column("conversation_id", Text, nullable=False),
     Column("message_id", Text),
     Column("at_us", BigInteger, nullable=False),
-    Index(None, "at_us"),
     sqlite_with_rowid=False,
 )
 

@@ -69,10 +69,8 @@ class Scope:
         self._changes = {}
         for user_id, changes in by_user.items():
             [(head,)] = self.db.all(_ADVANCE, {"user": user_id, "count": len(changes)})
-            for seq, (kind, conversation_id, message_id) in enumerate(
-                changes, head - len(changes) + 1
-            ):
-                row = {
+            rows = [
+                {
                     "user_id": user_id,
                     "seq": seq,
                     "kind": kind,
@@ -80,5 +78,9 @@ class Scope:
                     "message_id": message_id,
                     "at_us": self.now_us,
                 }
-                self.db.run(_ADD, row)
+                for seq, (kind, conversation_id, message_id) in enumerate(
+                    changes, head - len(changes) + 1
+                )
+            ]
+            self.db.run_many(_ADD, rows)
             self.channels.add(f"feed:{user_id}")

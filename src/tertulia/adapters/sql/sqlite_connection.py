@@ -1,7 +1,7 @@
 """Connections to SQLite: how they are opened, how statements run, what their errors mean."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,6 +63,9 @@ class SqliteConnection:
 
     def run(self, statement: Statement, params: Params) -> int:
         return self._run(statement, params).rowcount
+
+    def run_many(self, statement: Statement, rows: Sequence[Params]) -> None:
+        self.raw.executemany(self._compiled[statement].sql, rows)
 
     def _run(self, statement: Statement, params: Params) -> sqlite3.Cursor:
         compiled = self._compiled[statement]

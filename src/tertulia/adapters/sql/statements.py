@@ -3,9 +3,10 @@
 What differs between dialects is here (upserts) or in the module that opens the database.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from sqlalchemy import (
     BindParameter,
@@ -18,11 +19,13 @@ from sqlalchemy import (
     bindparam,
     literal_column,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects.sqlite import Insert as ConflictInsert
 
 Row = tuple[Any, ...]
 Params = Mapping[str, str | int | bytes | None]
-Insert = Callable[[FromClause], sqlite.Insert]
+Insert = Callable[[FromClause], "ConflictInsert"]
 """The dialect's own INSERT, which knows ON CONFLICT."""
 
 
@@ -66,7 +69,7 @@ class Compiled:
 
 def compile_all(dialect: Dialect) -> Mapping[Statement, Compiled]:
     """Every statement of the imported repositories in `dialect`."""
-    insert: Any = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+    insert: Any = import_module(f"sqlalchemy.dialects.{dialect.name}").insert
     compiled: dict[Statement, Compiled] = {}
     for known in Statement.known:
         expression: Any = known.build(insert)
@@ -87,3 +90,5 @@ class Connection(Protocol):
     def run(self, statement: Statement, params: Params) -> int:
         """Returns how many rows were changed."""
         ...
+
+    def run_many(self, statement: Statement, rows: Sequence[Params]) -> None: ...

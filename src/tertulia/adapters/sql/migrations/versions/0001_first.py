@@ -86,7 +86,6 @@ def _conversations() -> None:
         _long("created_us"),
         _long("updated_us"),
         _long("revision"),
-        _long("last_seq"),
         _integer("key_version"),
         _bytes("wrapped_key"),
         _bytes("title"),
@@ -178,7 +177,6 @@ def _requests_and_feed() -> None:
         sa.PrimaryKeyConstraint("user_id", "seq", name="pk_feed"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_feed_at_us", "feed", ["at_us"])
 
 
 def _outbox() -> None:
