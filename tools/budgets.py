@@ -143,7 +143,10 @@ def mocks(tests: Sequence[Source]) -> Finding:
 def is_mocking(called: ast.expr) -> bool:
     text = ast.unparse(called)
     return text.split(".")[-1] in MOCKING or bool(
-        re.search(r"(^|\.)patch(\.object|\.dict)?$|monkeypatch\.(setattr|delattr)$", text)
+        re.search(
+            r"^(.+\.)?mocker?\.patch$|^patch$|patch\.(object|dict)$|monkeypatch\.(setattr|delattr)$",
+            text,
+        )
     )
 
 

@@ -30,6 +30,7 @@ install() {
 need chromium chromium chromium-browser google-chrome
 need gcc cc
 need libc6-dev /usr/include/stdio.h
+need libfaketime /usr/lib/*/faketime/libfaketimeMT.so.1
 
 if [ ${#missing[@]} -gt 0 ]; then
   echo "not installed: ${missing[*]} (as root on Debian: make servers)" >&2

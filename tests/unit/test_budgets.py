@@ -57,8 +57,9 @@ def test_mock_is_found(mocking: str) -> None:
     assert mocks(source(f"def test_x():\n    {mocking}")).worst == ["made_up.py:2"]
 
 
-def test_setting_the_environment_is_no_mock() -> None:
-    assert not mocks(source("def test_x():\n    monkeypatch.setenv('A', 'b')")).worst
+@pytest.mark.parametrize("call", ["monkeypatch.setenv('A', 'b')", "client.patch('/api/x', {})"])
+def test_environment_and_http_are_no_mocks(call: str) -> None:
+    assert not mocks(source(f"def test_x():\n    {call}")).worst
 
 
 def test_paths_are_told_from_the_root() -> None:
