@@ -42,7 +42,7 @@ async def test_a_conversation_is_named_after_its_first_reply(tmp_path: Path) -> 
     assert not named.titled_by_user
     request = model.requests[1]
     assert request.background
-    assert request.messages[-1].content == "how do I boil an egg?"
+    assert request.messages[-1].content == '"how do I boil an egg?"'
 
 
 async def test_a_name_is_asked_for_once(tmp_path: Path) -> None:

@@ -23,15 +23,17 @@ TITLE_TOKENS: Final = 24
 TITLE_CHARACTERS: Final = 60
 QUESTION_CHARACTERS: Final = 600  # what a conversation is about stands at its beginning
 
-# Examples rather than instructions: a model of 135 million parameters follows these, too. The
-# person's own words come last.
+# Examples rather than instructions: a model of 135 million parameters follows these, too. Quotes
+# keep it from answering: without them SmolLM2-135M replied to 4 of 8 messages, with them to 1.
 _EXAMPLES: Final = (
     PromptMessage("system", "You give conversations short titles, in their own language."),
-    PromptMessage("user", "hi, how long do i boil an egg so that the yolk stays soft?"),
+    PromptMessage("user", '"hi, how long do i boil an egg so that the yolk stays soft?"'),
     PromptMessage("assistant", "Soft-boiled eggs"),
-    PromptMessage("user", "¿Puedes explicarme cómo funciona una hipoteca?"),
+    PromptMessage("user", '"hello"'),
+    PromptMessage("assistant", "A greeting"),
+    PromptMessage("user", '"¿Puedes explicarme cómo funciona una hipoteca?"'),
     PromptMessage("assistant", "Cómo funciona una hipoteca"),
-    PromptMessage("user", "Write a Python function that reverses a linked list."),
+    PromptMessage("user", '"Write a Python function that reverses a linked list."'),
     PromptMessage("assistant", "Reversing a linked list"),
 )
 _LABEL: Final = re.compile(r"^(?:title|título|titre|titel)\s*[:\uff1a-]\s*", re.IGNORECASE)
@@ -81,7 +83,7 @@ class Titles:
     async def _title(self, question: str, model: str) -> str:
         request = ChatRequest(
             model=model,
-            messages=(*_EXAMPLES, PromptMessage("user", question)),
+            messages=(*_EXAMPLES, PromptMessage("user", f'"{question}"')),
             max_tokens=TITLE_TOKENS,
             temperature=0.0,
             background=True,
