@@ -26,7 +26,7 @@ CRASH_POINTS: Final = frozenset(
         "preprocess.after_commit",  # routed, the turn's message is not settled
         "inference.before_start_commit",
         "inference.after_start_commit",  # `streaming`, nothing shown
-        "inference.after_first_text",  # shown, nothing saved
+        "inference.after_first_text",  # shown, nothing after it saved
         "inference.before_checkpoint",
         "inference.after_checkpoint",
         "inference.before_final_commit",  # all shown, not all saved
