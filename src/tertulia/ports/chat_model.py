@@ -31,6 +31,8 @@ class ChatRequest:
     conversation_id: str | None = None
     background: bool = False
     """May wait behind others (titles)."""
+    whole: bool = False
+    """Nobody reads along: a source may answer in one Text, when that costs it less."""
 
 
 @dataclass(frozen=True, slots=True)

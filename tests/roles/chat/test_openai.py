@@ -152,6 +152,7 @@ async def test_request_reaches_the_model_as_it_was_meant(
             top_p=0.9,
             stop=("END",),
             seed=-1,
+            whole=True,
         )
     ]
 

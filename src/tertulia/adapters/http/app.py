@@ -66,6 +66,8 @@ def build_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        # It would look at the environment for each request; the observer counts already.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.authenticate = authenticate
     app.add_exception_handler(TertuliaError, on_tertulia_error)

@@ -1,6 +1,7 @@
 """What is refused before any route sees it: foreign hosts, foreign origins, huge bodies."""
 
 import ipaddress
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -84,6 +85,7 @@ class Guard:
         return limited
 
 
+@lru_cache(maxsize=64)
 def is_loopback_host(host: str) -> bool:
     """Whether a Host header names this machine to itself."""
     try:

@@ -25,6 +25,7 @@ SECONDS: Final = Histogram(
 )
 OPEN: Final = Gauge("tertulia_http_open_requests", "Requests and sockets open now.")
 
+FAILED: Final = 400
 ID: Final = re.compile(r"[0-9a-fA-F-]{36}")
 
 _POLICY: Final = {
@@ -86,10 +87,13 @@ class Observer:
         method = str(scope.get("method", "WEBSOCKET"))
         route = route_of(scope)
         now = time.perf_counter()
-        REQUESTS.labels(method, route, str(answer.status or 0)).inc()
+        REQUESTS.labels(method, route, str(answer.status)).inc()
         SECONDS.labels(route).observe((answer.begun_at or now) - started)
-        if self._access_log and route not in {"/health", "/ready", "/metrics"}:
-            log.info(
+        if self._access_log:
+            # Reading is frequent and changes nothing; a line costs more than a small read does.
+            went_well = method == "GET" and answer.status < FAILED
+            write = log.debug if went_well else log.info
+            write(
                 "request",
                 request_id=answer.request_id,
                 method=method,

@@ -1,10 +1,10 @@
 """`/v1`: OpenAI's interface, relayed to the model; nothing of it is stored."""
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, cast
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -23,7 +23,7 @@ from tertulia.ports.chat_model import (
     ModelNotFoundError,
     Text,
 )
-from tertulia.ports.http import requires
+from tertulia.ports.http import Requires, requires
 from tertulia.roles.chat.api.live import Leaving
 from tertulia.roles.chat.api.openai_shapes import (
     Completion,
@@ -49,6 +49,22 @@ class OpenAIRoute(APIRoute):
         return json_response(error_document(error, status), status)
 
 
+class DirectRoute(OpenAIRoute):
+    """For an endpoint that takes the request and the principal and nothing else: FastAPI only
+    describes it. Its own way to the same call takes 50 us of 200."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        [needed] = [each.call for each in self.dependant.dependencies]
+        find_caller = cast("Requires", needed)
+        endpoint = cast("Callable[[Request, Principal], Awaitable[Response]]", self.endpoint)
+
+        async def handle(request: Request) -> Response:
+            principal = await find_caller(request)
+            return await endpoint(request, cast("Principal", principal))
+
+        return handle
+
+
 def routes(model: ChatModel, limits: TurnLimits) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
 
@@ -64,25 +80,26 @@ def routes(model: ChatModel, limits: TurnLimits) -> APIRouter:
                 return json_response(_model_json(info.id, info.owned_by))
         raise ModelNotFoundError
 
-    @router.post(
-        "/chat/completions",
-        summary="Answer a list of messages, streamed or whole",
-        openapi_extra={
-            "requestBody": {"content": {"application/json": {"schema": schema()}}, "required": True}
-        },
-    )
     async def complete(request: Request, principal: Caller) -> Response:
         completion = parse(await request.body())
         await limits.check(principal)
         chunks = model.stream(request_of(completion))
         if completion.stream:
-            return await _streamed(
-                request, completion, chunks, partial(_counted, model, completion)
-            )
+            count = partial(_counted, model, completion)
+            return await _streamed(request, completion, chunks, count)
         async with Leaving(request.receive), aclosing(chunks):
             return json_response(await _whole(model, completion, chunks))
         return Response(status_code=CLIENT_LEFT)
 
+    body = {"content": {"application/json": {"schema": schema()}}, "required": True}
+    router.add_api_route(
+        "/chat/completions",
+        complete,
+        methods=["POST"],
+        route_class_override=DirectRoute,
+        summary="Answer a list of messages, streamed or whole",
+        openapi_extra={"requestBody": body},
+    )
     return router
 
 

@@ -98,6 +98,7 @@ def request_of(completion: Completion) -> ChatRequest:
         top_p=completion.top_p,
         stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
         seed=completion.seed,
+        whole=not completion.stream,
     )
 
 

@@ -1,6 +1,6 @@
 """Who calls: a token, a session's cookie, or nobody."""
 
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from starlette.requests import HTTPConnection
 
@@ -8,7 +8,7 @@ from tertulia.domain.access import Principal
 from tertulia.domain.ids import UserId
 from tertulia.domain.secrets import TOKEN_PREFIX
 from tertulia.ports.rate_limiter import RateLimiter
-from tertulia.ports.store import Store
+from tertulia.ports.store import Credential, Store
 from tertulia.roles.gateway.errors import RateLimitedError
 from tertulia.roles.gateway.service import find
 from tertulia.roles.gateway.settings import GatewaySettings
@@ -50,20 +50,23 @@ class Authenticator:
         if shown is not None:
             scheme, _, secret = shown.partition(" ")
             if scheme.lower() == "bearer" and secret.startswith(TOKEN_PREFIX):
-                return await self._found("token", secret)
+                return await self._found(connection, "token", secret)
             # OpenAI clients must be given some key; an open server does not mind which.
         elif "cookie" in connection.headers and COOKIE in connection.cookies:
-            principal = await self._found("session", connection.cookies[COOKIE])
+            principal = await self._found(connection, "session", connection.cookies[COOKIE])
             if principal is not None:
                 return principal
         if self._open_user is None:
             return None
         return Principal(user_id=self._open_user, via="open", credential_id="open")
 
-    async def _found(self, kind: Literal["session", "token"], secret: str) -> Principal | None:
+    async def _found(
+        self, connection: HTTPConnection, kind: Literal["session", "token"], secret: str
+    ) -> Principal | None:
         credential = await find(self._store, kind, secret)
         if credential is None:
             return None
+        connection.scope["state"]["credential"] = credential
         return Principal(user_id=credential.user_id, via=kind, credential_id=credential.id)
 
     async def _limit(self, connection: HTTPConnection, principal: Principal) -> None:
@@ -76,3 +79,8 @@ class Authenticator:
         wait_s = await self._limiter.hit(key, limit=limit, per_s=60)
         if wait_s is not None:
             raise RateLimitedError(retry_after_s=wait_s)
+
+
+def credential_of(connection: HTTPConnection) -> Credential | None:
+    """By which the caller of this request signed in; None on an open server."""
+    return cast("Credential | None", connection.scope["state"].get("credential"))

@@ -12,10 +12,10 @@ from tertulia.domain.access import Principal, Rule
 from tertulia.kit.errors import TertuliaError
 from tertulia.ports.http import SignedOutError, requires
 from tertulia.ports.rate_limiter import RateLimiter
-from tertulia.ports.store import Account, Credential, Store, Tx
+from tertulia.ports.store import Account, Credential, Store
 from tertulia.roles.gateway import service
 from tertulia.roles.gateway.api import shapes
-from tertulia.roles.gateway.api.authenticator import COOKIE
+from tertulia.roles.gateway.api.authenticator import COOKIE, credential_of
 from tertulia.roles.gateway.errors import RateLimitedError
 from tertulia.roles.gateway.settings import GatewaySettings
 
@@ -65,16 +65,11 @@ def _session_routes(
         summary="Who is signed in",
         response_model=shapes.Session,
     )
-    async def get(principal: SignedIn) -> Response:
-        def look(tx: Tx) -> tuple[Account | None, Credential | None]:
-            kind = "token" if principal.via == "token" else "session"
-            held = (c for c in tx.credentials.list(kind) if c.id == principal.credential_id)
-            return tx.accounts.get(principal.user_id), next(held, None)
-
-        account, credential = await store.read(look)
+    async def get(principal: SignedIn, request: Request) -> Response:
+        account = await store.read(lambda tx: tx.accounts.get(principal.user_id), brief=True)
         if account is None:
             raise SignedOutError
-        return _json(_session(account, principal.via, credential))
+        return _json(_session(account, principal.via, credential_of(request)))
 
     @router.delete(
         "/api/session", tags=["session"], status_code=204, summary="Sign out; ends the session"
