@@ -199,6 +199,19 @@ async def test_a_caller_that_leaves_too_late_has_done_it_whole(world: World) -> 
     assert len(page) == 1
 
 
+async def test_work_may_end_in_any_exception(world: World) -> None:
+    """Nobody else in the group waits for ever because of it."""
+
+    def run_dry(_: Tx) -> None:
+        next(iter(()))
+
+    results = await asyncio.gather(
+        world.store.write(run_dry), world.conversation(), return_exceptions=True
+    )
+    assert isinstance(results[0], RuntimeError)
+    assert isinstance(results[1], str)
+
+
 async def test_work_after_closing_is_refused(world: World) -> None:
     async with world.reopened() as other:
         pass

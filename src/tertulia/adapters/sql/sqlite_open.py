@@ -18,6 +18,8 @@ from tertulia.ports.store_admin import DatabaseCorruptError, DatabaseForeignErro
 APPLICATION_ID: Final = 0x54455254
 """`TERT` in the header tells our files from others."""
 
+OLDEST_SQLITE: Final = (3, 35)  # RETURNING
+
 CHECKED_AT_START_BYTES: Final = 32 * 1024 * 1024
 """PRAGMA quick_check reads every page. Up to this size a start does it; `doctor` always does."""
 
@@ -33,6 +35,9 @@ def prepare(
     """The writer's connection to a database that is ours, sound, current and in WAL mode; a new
     file is made when there is none. StoreUnavailableError and what is derived from it, and
     WrongKeyError, in one sentence each."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        msg = f"SQLite 3.35 or later is needed; this Python brings {sqlite3.sqlite_version}."
+        raise StoreUnavailableError(msg)
     try:
         _create(path)
         raw = connect(path, busy_timeout_s=busy_timeout_s, writes=True)

@@ -9,6 +9,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -70,8 +71,7 @@ class Writer:
         """A future for what `work` returns. A caller that leaves before its turn leaves nothing
         behind; one that leaves later cannot know: the work is then done whole, or not at all."""
         if self._closed:
-            msg = "The store is closed."
-            raise StoreUnavailableError(msg)
+            raise _closed()
         if self._pending.qsize() >= self._most_pending:
             msg = "Too many changes are waiting to be stored."
             raise StoreUnavailableError(msg)
@@ -87,9 +87,24 @@ class Writer:
         self._raw.close()
 
     def _serve(self) -> None:
-        while jobs := self._take():
-            self._commit(jobs)
-            self._loop.call_soon_threadsafe(_resolve, jobs)
+        jobs: list[Job] = []
+        try:
+            while jobs := self._take():
+                self._commit(jobs)
+                self._loop.call_soon_threadsafe(_resolve, jobs)
+        finally:  # by a mistake of the store's own, perhaps: nobody may wait for ever
+            self._loop.call_soon_threadsafe(self._refuse, jobs)
+
+    def _refuse(self, jobs: list[Job]) -> None:
+        """On the loop's thread, so that nothing is submitted meanwhile."""
+        self._closed = True
+        with suppress(Empty):
+            while True:
+                job = self._pending.get_nowait()
+                jobs += [job] if job else []
+        for job in jobs:
+            job.error = _closed()
+            job.resolve()
 
     def _take(self) -> list[Job]:
         """Everything pending, at least one job; none when the store is closed."""
@@ -154,10 +169,10 @@ class Writer:
             job.result = job.work(self._unit)
             self._unit.scope.number_changes()
         except BaseException as error:
-            if not self._raw.in_transaction:
-                raise
+            if not self._raw.in_transaction:  # SQLite has undone the whole group
+                raise error if isinstance(error, sqlite3.Error) else _UndoneError from error
             self._raw.execute("ROLLBACK TO work")
-            job.error = translated(error) if isinstance(error, sqlite3.Error) else error
+            job.error = _of_work(error)
         self._raw.execute("RELEASE work")
 
     def _fold_log(self) -> bool:
@@ -173,6 +188,23 @@ class Writer:
         finally:
             self._raw.execute(f"PRAGMA busy_timeout = {timeout_ms}")
         return not busy
+
+
+class _UndoneError(sqlite3.OperationalError):
+    """a transaction was undone"""
+
+
+def _of_work(error: BaseException) -> BaseException:
+    """What the caller gets for an exception of its work."""
+    if isinstance(error, sqlite3.Error):
+        return translated(error)
+    if isinstance(error, StopIteration):  # a future cannot hold one
+        return RuntimeError("work raised StopIteration")
+    return error
+
+
+def _closed() -> StoreUnavailableError:
+    return StoreUnavailableError("The store is closed.")
 
 
 def _resolve(jobs: list[Job]) -> None:
