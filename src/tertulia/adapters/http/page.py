@@ -54,7 +54,7 @@ class PageFile:
         """Once, when first asked for; None where it would save nothing."""
         if not COMPRESSIBLE.fullmatch(self.media_type):
             return None
-        smaller = gzip.compress(self.content, compresslevel=9, mtime=0)
+        smaller = gzip.compress(self.content, compresslevel=6, mtime=0)
         return smaller if len(smaller) < len(self.content) else None
 
 
