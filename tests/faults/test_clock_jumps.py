@@ -13,6 +13,8 @@ from tests.conftest import Requires
 from tests.e2e.server import Server
 from tests.faults.talk import begin, finished, reply_of, send
 
+pytestmark = pytest.mark.slow  # every look at the clock goes through the library and a file
+
 JUMPS: Final = (1, -1, 2, 0)
 
 Jump = Callable[[int], None]
@@ -78,5 +80,5 @@ def test_history_stays_in_order_however_the_clock_jumps(
     assert times == sorted(times)
     newest = begin(client)
     listed = client.get("/api/conversations").json()["items"]
-    assert [c["id"] for c in listed] == [newest, conversation]
+    assert [c["id"] for c in listed][:2] == [newest, conversation]
     assert client.get("/ready").status_code == httpx.codes.OK
