@@ -164,7 +164,8 @@ class Conversations(Protocol):
     """`create` and `change` number the change in the owner's feed, in the same transaction.
 
     A conversation has a data key of its own from its first row; `erase` destroys the key and
-    every row, so that what remains in old pages or backups cannot be read with this store's keys.
+    every row, so that what remains in old pages cannot be read. A backup made before holds the
+    wrapped key still, until the master key is rotated and its old version destroyed.
     """
 
     def create(self, conversation: Conversation) -> Conversation:
