@@ -66,6 +66,14 @@ async def test_the_model_reads_the_normal_form(tmp_path: Path) -> None:
     assert shown(model.requests[0])[1] == ("user", "hidden")
 
 
+async def test_a_message_of_nothing_that_can_be_seen_is_answered_too(tmp_path: Path) -> None:
+    model = ScriptModel(["one", DONE])
+    async with open_house(tmp_path, model=model, inference=QUICK) as house, house.running():
+        [reply] = await talk(house, "\u200b\u2060")
+    assert reply.status is Status.COMPLETE
+    assert shown(model.requests[0])[1:] == [("user", "")]
+
+
 async def test_turns_alternate_although_a_reply_failed(tmp_path: Path) -> None:
     model = ScriptModel([DONE], ["answer", DONE])
     async with open_house(tmp_path, model=model, inference=QUICK) as house, house.running():

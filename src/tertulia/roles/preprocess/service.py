@@ -160,7 +160,9 @@ class Preprocessing:
     async def _remember(self, message: Message, change: MessageChange | None) -> None:
         """Put the message at the end of its branch in memory, so that inference need not ask
         the database."""
-        text = (change and change.normalized) or message.prompt_text
+        text = message.prompt_text
+        if change is not None and change.normalized is not None:
+            text = change.normalized
         last = RecentMessage(id=message.id, seq=message.seq, author=message.author, text=text)
         conversation_id = message.conversation_id
         if message.parent_id is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from tertulia.domain.context import Piece, fit
+from tertulia.domain.context import Fit, Piece, fit
 from tertulia.domain.conversations import BUILT_IN, Conversation
 from tertulia.domain.ids import ConversationId, MessageId
 from tertulia.domain.messages import Author, ContextReport, Message
@@ -58,25 +58,12 @@ class Prompts:
         it comes last. PromptTooLongError when not even that fits; other ModelErrors."""
         name, window_tokens = await self._choose(reply.model or conversation.model)
         branch = await self._branch(conversation.id, message_id)
-        spoken = [message for message in branch if message.text]
+        spoken = [message for message in branch if message.text or message is branch[-1]]
         if reply.text:
             spoken.append(recent_message(reply))
         system = BUILT_IN[conversation.character_id].system_prompt
-        [system_tokens, *tokens] = await self._count(name, system, spoken)
-        beginning = self._beginnings.get(conversation.id)
-        found = fit(
-            [
-                Piece(tokens=count, may_begin=message.author is Author.USER)
-                for count, message in zip(tokens, spoken, strict=True)
-            ],
-            system_tokens=system_tokens,
-            window_tokens=window_tokens,
-            reserve_tokens=min(self._settings.reply_tokens or RESERVE_TOKENS, window_tokens // 4),
-            required=2 if reply.text else 1,
-            begin_at=next((i for i, m in enumerate(spoken) if m.id == beginning), None),
-        )
-        if found is None:
-            raise PromptTooLongError(window_tokens=window_tokens)
+        tokens = await self._count(name, system, spoken)
+        found = self._fit(conversation.id, spoken, tokens, window_tokens, going_on=bool(reply.text))
         shown = spoken[found.first :]
         self._beginnings.put(conversation.id, shown[0].id)
         limit = self._settings.reply_tokens
@@ -101,6 +88,33 @@ class Prompts:
         branch = (*prompt.branch, recent_message(reply))
         await self._recent.put(reply.conversation_id, branch)
         RECENT_TURNS_BYTES.set(await self._recent.size_bytes())
+
+    def _fit(
+        self,
+        conversation_id: ConversationId,
+        spoken: Sequence[RecentMessage],
+        tokens: Sequence[int],
+        window_tokens: int,
+        *,
+        going_on: bool,
+    ) -> Fit:
+        """`tokens` are those of the system prompt and then of each message."""
+        beginning = self._beginnings.get(conversation_id)
+        reserve = min(self._settings.reply_tokens or RESERVE_TOKENS, window_tokens // 4)
+        found = fit(
+            [
+                Piece(tokens=count, may_begin=message.author is Author.USER)
+                for count, message in zip(tokens[1:], spoken, strict=True)
+            ],
+            system_tokens=tokens[0],
+            window_tokens=window_tokens,
+            reserve_tokens=reserve,
+            required=2 if going_on else 1,
+            begin_at=next((i for i, m in enumerate(spoken) if m.id == beginning), None),
+        )
+        if found is None:
+            raise PromptTooLongError(window_tokens=window_tokens)
+        return found
 
     async def _choose(self, name: str | None) -> tuple[str, int]:
         offered = await self._model.models()
