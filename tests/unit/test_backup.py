@@ -1,13 +1,14 @@
 """Backup and restore: whole or not at all, nothing overwritten, unreadable without the key."""
 
 import asyncio
+import errno
 import sqlite3
 import stat
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, cast
+from pathlib import Path, PosixPath
+from typing import Final, NoReturn, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -294,6 +295,34 @@ async def test_two_replacements_keep_both(chat: Chat) -> None:
     assert first != second
     assert first
     assert first.exists()
+
+
+class Stick(PosixPath):
+    """A path on a file system that knows no second name for a file."""
+
+    def hardlink_to(self, target: object) -> NoReturn:
+        if self.exists():
+            raise FileExistsError(errno.EEXIST, "File exists")
+        raise PermissionError(errno.EPERM, f"Operation not permitted: {target}")
+
+
+async def test_a_memory_stick_takes_a_backup_and_overwrites_none(chat: Chat) -> None:
+    stick = Stick(chat.folder / "stick.backup")
+    async with opened(chat.folder / "t.db", chat.vault) as store:
+        await back_up(store, stick, made_at=START)
+        with pytest.raises(TargetExistsError):
+            await back_up(store, stick, made_at=START)
+    restore(stick, Stick(chat.restored), chat.vault)
+    assert await messages_in(chat.restored, chat) == chat.messages
+
+
+async def test_a_memory_stick_keeps_what_is_replaced(chat: Chat) -> None:
+    database = Stick(chat.folder / "t.db")
+    kept = [restore(chat.backup, database, chat.vault, replace=True) for _ in range(2)]
+    assert len(set(kept)) == 2
+    for path in kept:
+        assert path
+        assert await messages_in(path, chat) == chat.messages
 
 
 async def test_the_log_of_a_database_that_is_gone_is_not_replayed(chat: Chat) -> None:

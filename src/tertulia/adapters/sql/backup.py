@@ -30,6 +30,8 @@ MAGIC: Final = b"TERTULIA BACKUP1"
 _LENGTH_BYTES: Final = 4
 _DIGEST_BYTES: Final = 32
 _TAIL_BYTES: Final = _LENGTH_BYTES + _DIGEST_BYTES + len(MAGIC)
+# What file systems say that know no second name for a file, such as those of memory sticks.
+NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS})
 _CHUNK_BYTES: Final = 1024 * 1024
 
 
@@ -147,6 +149,11 @@ def place_new(draft: Path, target: Path) -> None:
         target.hardlink_to(draft)
     except FileExistsError:
         raise _exists(target) from None
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        check_free(target)
+        draft.rename(target)
     sync_folder(target.parent)
 
 

@@ -1,5 +1,6 @@
 """Restoring a backup: everything is checked on a draft before a name is given or changed."""
 
+import shutil
 import sqlite3
 from contextlib import closing, suppress
 from itertools import count
@@ -9,6 +10,7 @@ from typing import Final
 from sqlalchemy import delete, update
 
 from tertulia.adapters.sql.backup import (
+    NO_LINKS,
     BackupDamagedError,
     check_free,
     draft_of,
@@ -110,7 +112,15 @@ def _second_name(database: Path) -> Path:
     """The first free one of `tertulia.db.replaced-1`, `-2` and so on."""
     for number in count(1):
         kept = database.with_name(f"{database.name}.replaced-{number}")
-        with suppress(FileExistsError):
+        try:
             kept.hardlink_to(database)
-            return kept
+        except FileExistsError:
+            continue
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            if kept.exists():
+                continue
+            shutil.copy2(database, kept)
+        return kept
     raise AssertionError
