@@ -6,8 +6,10 @@ from typing import Final
 from tertulia.adapters.sql.accounts import SqlAccounts, SqlCredentials
 from tertulia.adapters.sql.conversations import SqlConversations
 from tertulia.adapters.sql.feed import SqlFeed
+from tertulia.adapters.sql.inbox import SqlInbox
 from tertulia.adapters.sql.messages import SqlMessageLog
-from tertulia.adapters.sql.outbox import SqlInbox, SqlOutbox, SqlQueue
+from tertulia.adapters.sql.outbox import SqlOutbox
+from tertulia.adapters.sql.queue import SqlQueue
 from tertulia.adapters.sql.requests import SqlRequests
 from tertulia.adapters.sql.scope import Scope
 from tertulia.kit.clock import from_us
