@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tertulia.adapters.echo.model import EchoModel
-from tertulia.adapters.embedded.entries import built_in
 from tertulia.adapters.embedded.opening import open_catalogue, open_embedded
 from tertulia.adapters.embedded.settings import EmbeddedSettings, ModelsSettings
 from tertulia.adapters.models.directory import ModelDirectory
@@ -26,7 +25,7 @@ from tertulia.ports.chat_model import (
 )
 from tests.ports.upstream import repeats_the_user, serving
 
-LIMIT_S = 60
+LIMIT_S = 300
 
 
 @dataclass(frozen=True)
@@ -45,14 +44,14 @@ Opening = Callable[[Path], AbstractAsyncContextManager[Subject]]
 
 
 @asynccontextmanager
-async def echo(smollm2: Path) -> AsyncGenerator[Subject, None]:
-    del smollm2
+async def echo(place: Path) -> AsyncGenerator[Subject, None]:
+    del place
     yield Subject(EchoModel(slots=2), "echo")
 
 
 @asynccontextmanager
-async def openai(smollm2: Path) -> AsyncGenerator[Subject, None]:
-    del smollm2
+async def openai(place: Path) -> AsyncGenerator[Subject, None]:
+    del place
     async with (
         serving(repeats_the_user()) as upstream,
         open_openai(upstream.url, UpstreamSettings()) as model,
@@ -61,22 +60,21 @@ async def openai(smollm2: Path) -> AsyncGenerator[Subject, None]:
 
 
 @asynccontextmanager
-async def directory(smollm2: Path) -> AsyncGenerator[Subject, None]:
-    async with openai(smollm2) as first:
+async def directory(place: Path) -> AsyncGenerator[Subject, None]:
+    async with openai(place) as first:
         yield Subject(ModelDirectory([first.model], unlisted=[EchoModel()]), "fake")
 
 
 @asynccontextmanager
-async def embedded(smollm2: Path) -> AsyncGenerator[Subject, None]:
-    places = ModelsSettings(directory=smollm2.parent, upgrade=False)
+async def embedded(place: Path) -> AsyncGenerator[Subject, None]:
     settings = EmbeddedSettings(window_tokens=2048, slots=2)
     async with (
-        open_catalogue(places, smollm2.parent, built_in()[:1]) as catalogue,
+        open_catalogue(ModelsSettings(directory=place), place, entries=[]) as catalogue,
         open_embedded(catalogue, settings, upgrade=False) as model,
         asyncio.timeout(LIMIT_S),
     ):
         await model.ready.wait()
-        yield Subject(model, built_in()[0].name)
+        yield Subject(model, "small")
 
 
 @pytest.fixture(params=[echo, openai, directory, embedded], ids=lambda opening: opening.__name__)
@@ -88,9 +86,10 @@ def opening(request: pytest.FixtureRequest) -> Opening:
 async def subject(
     opening: Opening, request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[Subject]:
-    needs_file = opening is embedded
-    smollm2: Path = request.getfixturevalue("smollm2") if needs_file else tmp_path / "none"
-    async with opening(smollm2) as opened:
+    if opening is embedded:
+        smollm2: Path = request.getfixturevalue("smollm2")
+        (tmp_path / "small.gguf").symlink_to(smollm2)
+    async with opening(tmp_path) as opened:
         yield opened
 
 

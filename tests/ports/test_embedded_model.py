@@ -339,7 +339,8 @@ async def test_runtime_ends_with_a_server_that_was_killed(smollm2: Path) -> None
     script = (
         "import asyncio, sys\n"
         "from pathlib import Path\n"
-        "from tertulia.adapters.embedded.runtime import ModelFile, Runtime\n"
+        "from tertulia.adapters.embedded.model_file import ModelFile\n"
+        "from tertulia.adapters.embedded.runtime import Runtime\n"
         "from tertulia.adapters.embedded.settings import EmbeddedSettings\n"
         "async def main():\n"
         "    file = ModelFile(name='m', path=Path(sys.argv[1]), memory_bytes=0)\n"

@@ -386,6 +386,29 @@ async def test_list_of_models_is_kept_and_asked_for_once() -> None:
         assert upstream.model_requests == 1
 
 
+async def test_endpoint_that_gives_no_list_is_not_asked_by_each_who_waits() -> None:
+    async with model_behind(sends(), breaker_failures=1000) as (model, upstream):
+        upstream.models_status = 500
+        asked = await asyncio.gather(*(model.models() for _ in range(5)), return_exceptions=True)
+        assert {type(answer) for answer in asked} == {ModelUnavailableError}
+        assert upstream.model_requests == 1
+
+
+async def test_redirect_is_not_followed() -> None:
+    async with fake.serving(sends(delta("a", "stop"))) as elsewhere:
+        place = f"{elsewhere.url}/v1/chat/completions"
+        async with model_behind(fake.refuses(307, {}, Location=place)) as (model, _):
+            await text_before(ModelRefusedError, model)
+        assert elsewhere.bodies == []
+
+
+async def test_whole_answer_beyond_any_size_is_refused() -> None:
+    message = {"role": "assistant", "content": "x" * (17 << 20)}
+    document = {"choices": [{"message": message, "finish_reason": "stop"}]}
+    async with model_behind(fake.answers_whole(document)) as (model, _):
+        await text_before(ModelUnavailableError, model)
+
+
 async def test_preferred_model_is_the_default() -> None:
     async with model_behind(sends(delta("a", "stop")), model="b") as (model, upstream):
         upstream.model_entries = [{"id": "a"}, {"id": "b"}]

@@ -6,10 +6,10 @@ from typing import Final, Literal
 
 from tertulia.adapters.embedded import machine
 from tertulia.adapters.embedded.entries import Entry
+from tertulia.adapters.embedded.model_file import ModelFile
 from tertulia.adapters.embedded.pulling import Pull, check_room, part_of
-from tertulia.adapters.embedded.runtime import ModelFile
 from tertulia.adapters.embedded.shelf import Shelf
-from tertulia.adapters.embedded.sources import Source, size_of
+from tertulia.adapters.embedded.source import OpenSources, size_of
 from tertulia.kit.errors import Kind, TertuliaError
 from tertulia.ports.chat_model import ModelNotFoundError
 from tertulia.ports.model_catalogue import CatalogueEntry
@@ -30,9 +30,9 @@ class OwnFileError(TertuliaError):
 class FileCatalogue:
     """Opening it reads a few small files; pulls go on until it is closed, and resume later."""
 
-    def __init__(self, shelf: Shelf, sources: Sequence[Source]) -> None:
+    def __init__(self, shelf: Shelf, open_sources: OpenSources) -> None:
         self.shelf = shelf
-        self._sources = tuple(sources)
+        self._open_sources = open_sources
         self._pulls: dict[str, Pull] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._listeners: list[Callable[[], None]] = []
@@ -124,7 +124,7 @@ class FileCatalogue:
         if entry is None:
             raise ModelNotFoundError(model=name)
         if name not in self._tasks:
-            pull = self._pulls[name] = Pull(entry, self.shelf, self._sources)
+            pull = self._pulls[name] = Pull(entry, self.shelf, self._open_sources)
             task = self._tasks[name] = asyncio.create_task(self._run(pull, choose=choose))
             task.add_done_callback(lambda _: self._tasks.pop(name, None))
 

@@ -17,7 +17,7 @@ import signal
 import sys
 from typing import Any
 
-NICENESS = 5
+NICENESS = 2
 """So that the server, which mostly waits, goes first on a machine with few cores."""
 
 

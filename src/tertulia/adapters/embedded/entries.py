@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from tertulia.adapters.embedded.runtime import ModelFile
+from tertulia.adapters.embedded.model_file import ModelFile
 
 
 class HubPlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

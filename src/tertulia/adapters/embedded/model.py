@@ -8,8 +8,9 @@ from contextlib import aclosing
 from typing import Final, Protocol, Self
 
 from tertulia.adapters.embedded import machine
+from tertulia.adapters.embedded.model_file import ModelFile
 from tertulia.adapters.embedded.process import LoadError
-from tertulia.adapters.embedded.runtime import ModelFile, Runtime
+from tertulia.adapters.embedded.runtime import Runtime
 from tertulia.adapters.embedded.settings import EmbeddedSettings
 from tertulia.ports.chat_model import (
     ChatRequest,
@@ -115,15 +116,17 @@ class EmbeddedModel:
         """Set once a model answers."""
 
     def refresh(self) -> None:
-        """Load what is now in use, and switch to it as soon as it is loaded. Returns at once."""
+        """Load what is now in use, and switch to it as soon as it is loaded; let go of what is
+        there no more. Returns at once."""
         wanted = self._shelf.in_use()
-        if wanted is None:
-            self._default = None
-            return
-        if self._default not in self._entries:
-            self._default = wanted.name
-        entry = self._entry(wanted)
-        entry.start.add_done_callback(lambda _: self._switch(wanted.name))
+        if self._default not in self._entries or wanted is None:
+            self._default = wanted.name if wanted else None
+        if wanted is not None:
+            entry = self._entry(wanted)
+            entry.start.add_done_callback(lambda _: self._switch(wanted.name))
+        for name in self._entries:
+            if self._shelf.find(name) is None:
+                self._expire_later(name)
 
     def loaded(self) -> Mapping[str, Runtime]:
         """The models that are in memory now, by name."""

@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from tertulia.adapters.embedded.source_error import SourceError
+from tertulia.adapters.embedded.source import SourceError
 
 JSON_TYPE: Final = "application/vnd.pypi.simple.v1+json"
 TIMEOUT: Final = aiohttp.ClientTimeout(total=60, sock_connect=10)

@@ -60,7 +60,11 @@ class Prompts:
             {"role": message.role, "content": f"\ue000{index}\ue001"}
             for index, message in enumerate(messages)
         ]
-        body = await self._post("/apply-template", {"messages": marked})
+        # Thoughts could not be told from the answer; models that know the switch leave them out.
+        thoughts = {"enable_thinking": False}
+        body = await self._post(
+            "/apply-template", {"messages": marked, "chat_template_kwargs": thoughts}
+        )
         text = msgspec.json.decode(body, type=_Rendered).prompt
         texts = await self.tokenize(contents)
         tokens: list[int] = []

@@ -11,8 +11,7 @@ from typing import Final, Literal
 from tertulia.adapters.embedded import machine
 from tertulia.adapters.embedded.entries import Entry
 from tertulia.adapters.embedded.shelf import Shelf
-from tertulia.adapters.embedded.source_error import SourceError
-from tertulia.adapters.embedded.sources import Source, size_of
+from tertulia.adapters.embedded.source import OpenSources, Source, SourceError, size_of
 from tertulia.kit.errors import Kind, TertuliaError
 
 MARGIN_BYTES: Final = 256_000_000
@@ -71,12 +70,12 @@ def part_of(entry: Entry, directory: Path) -> Path:
 class Pull:
     """Its progress, for all to see. `run` once."""
 
-    def __init__(self, entry: Entry, shelf: Shelf, sources: Sequence[Source]) -> None:
+    def __init__(self, entry: Entry, shelf: Shelf, open_sources: OpenSources) -> None:
         self.entry = entry
         self.state: Literal["pulling", "verifying", "failed", "done"] = "pulling"
         self.problem: str | None = None
         self._shelf = shelf
-        self._sources = sources
+        self._open_sources = open_sources
         self._part = part_of(entry, shelf.directory)
         self.done_bytes = min(size_of(self._part), entry.size_bytes)
 
@@ -87,7 +86,8 @@ class Pull:
             self._shelf.directory.mkdir(parents=True, exist_ok=True)
             async with self._alone():
                 if not await asyncio.to_thread(self._is_there):
-                    await self._fetch()
+                    async with self._open_sources() as sources:
+                        await self._fetch(sources)
         except TertuliaError as error:
             self.state, self.problem = "failed", error.message
         except OSError as error:
@@ -96,9 +96,9 @@ class Pull:
             self.state = "done"
         return self.state == "done"
 
-    async def _fetch(self) -> None:
+    async def _fetch(self, sources: Sequence[Source]) -> None:
         problems: list[str] = []
-        for source in self._sources:
+        for source in sources:
             # What was there from before may be damaged: only a file got from its first byte on
             # proves that a source is wrong.
             for resumed in (size_of(self._part) > 0, False):

@@ -1,17 +1,16 @@
 """One loaded model: its process, its prompts, its slots, its answers."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from http import HTTPStatus
-from pathlib import Path
 from typing import Final, Literal
 
 import aiohttp
 import msgspec
 
 from tertulia.adapters.embedded import machine
+from tertulia.adapters.embedded.model_file import ModelFile
 from tertulia.adapters.embedded.process import Launch, LoadError, ModelProcess
 from tertulia.adapters.embedded.prompts import Prompt, Prompts
 from tertulia.adapters.embedded.settings import EmbeddedSettings
@@ -37,18 +36,6 @@ from tertulia.ports.chat_model import (
 BATCH_TOKENS: Final = 256
 MANY_CORES: Final = 8
 CRASH_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFile:
-    """A model on disk that may be used. `window_tokens` is what it was trained on, if known;
-    `sampling` are its makers' recommendations in llama.cpp's terms."""
-
-    name: str
-    path: Path
-    memory_bytes: int
-    window_tokens: int | None = None
-    sampling: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 class _Slot(msgspec.Struct):
@@ -254,6 +241,8 @@ def _launch(model: ModelFile, settings: EmbeddedSettings) -> Launch:
     # A thread on every core loses two thirds of its speed as soon as one core is busy elsewhere;
     # prompts are read in bursts and gain from all of them.
     cores = machine.cores()
+    # Kept prefixes may fill what the model leaves free, but never more than half of it.
+    spare_mib = max(0, machine.free_memory_bytes() - model.memory_bytes) // 2 >> 20
     return Launch(
         path=str(model.path),
         window_tokens=min(settings.window_tokens, model.window_tokens or settings.window_tokens),
@@ -261,7 +250,7 @@ def _launch(model: ModelFile, settings: EmbeddedSettings) -> Launch:
         threads=settings.threads or max(1, cores - 1),
         batch_threads=settings.batch_threads or cores,
         batch_tokens=BATCH_TOKENS,
-        prefix_cache_mib=settings.prefix_cache_mib,
+        prefix_cache_mib=min(settings.prefix_cache_mib, spare_mib),
     )
 
 

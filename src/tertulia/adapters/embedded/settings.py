@@ -26,7 +26,8 @@ class EmbeddedSettings(Settings):
     """Threads that read prompts; by default as many as there are cores."""
 
     prefix_cache_mib: int = Field(default=1024, ge=0)
-    """Memory for the evaluated prompts of conversations that hold no slot at the moment."""
+    """Memory for the evaluated prompts of conversations that hold no slot at the moment; at most
+    half of what the model leaves free."""
 
     reply_tokens: int = Field(default=2048, ge=1)
     """The longest answer, unless a request asks for another limit."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from tertulia.adapters.embedded import machine
 from tertulia.adapters.embedded.entries import Entry
-from tertulia.adapters.embedded.runtime import ModelFile
+from tertulia.adapters.embedded.model_file import ModelFile
 from tertulia.ports.chat_model import ModelInfo
 
 CHOICE: Final = "in-use"

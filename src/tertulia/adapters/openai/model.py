@@ -20,6 +20,7 @@ from tertulia.kit.sse import EventTooLargeError
 from tertulia.ports.chat_model import (
     ChatRequest,
     Chunk,
+    ModelError,
     ModelInfo,
     ModelNotFoundError,
     ModelTimeoutError,
@@ -29,6 +30,8 @@ from tertulia.ports.chat_model import (
 
 DRAIN_S: Final = 0.2
 """How long the last bytes after `[DONE]` may take, so that the connection can be used again."""
+UNLISTED_S: Final = 1.0
+"""How long it is remembered that an endpoint gave no list of its models."""
 OLLAMA: Final = "library"
 OLLAMA_WINDOW: Final = 4096
 """What Ollama gives a model unless told otherwise; it cuts longer prompts without a word."""
@@ -45,13 +48,15 @@ class OpenAIModel:
         self._listing = asyncio.Lock()
         self._models: tuple[ModelInfo, ...] = ()
         self._models_until = 0.0
+        self._unlisted: ModelError | None = None
 
     async def models(self) -> Sequence[ModelInfo]:
         """See the port."""
         async with self._listing:
             if time.monotonic() >= self._models_until:
-                self._models = await self._list()
-                self._models_until = time.monotonic() + self._settings.models_kept_s
+                await self._learn_models()
+        if self._unlisted is not None:
+            raise self._unlisted
         return self._models
 
     async def count_tokens(self, model: str, texts: Sequence[str]) -> Sequence[int]:
@@ -110,6 +115,16 @@ class OpenAIModel:
 
     def _owner(self, model: str) -> str:
         return next((known.owned_by for known in self._models if known.id == model), "")
+
+    async def _learn_models(self) -> None:
+        kept_s = self._settings.models_kept_s
+        try:
+            self._models, self._unlisted = await self._list(), None
+        except ModelError as error:
+            # Those who wait behind this one must not each wait as long for the same answer.
+            self._unlisted = ModelUnavailableError(None, **error.data)
+            kept_s = min(kept_s, UNLISTED_S)
+        self._models_until = time.monotonic() + kept_s
 
     async def _list(self) -> tuple[ModelInfo, ...]:
         preferred = self._settings.model
