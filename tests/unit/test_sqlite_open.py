@@ -4,9 +4,12 @@ import asyncio
 import hashlib
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -207,3 +210,27 @@ async def test_rows_that_belong_to_nothing_are_a_problem(path: Path) -> None:
     sql(path, "PRAGMA foreign_keys = OFF", "DELETE FROM conversations")
     async with opened(path) as store:
         assert (await store.check())[0] == "A row of messages belongs to nothing."
+
+
+START: Final = """
+import asyncio, sys
+from pathlib import Path
+from tertulia.adapters.keyfile import Keyring, MemoryVault
+from tertulia.adapters.memory.signals import MemorySignals
+from tertulia.adapters.sql.sqlite import open_sqlite_store
+from tertulia.kit.clock import SystemClock
+
+async def main():
+    vault = MemoryVault(Keyring.from_text(sys.argv[2]))
+    async with open_sqlite_store(sys.argv[1], vault, MemorySignals(), SystemClock()):
+        print("alembic" in sys.modules)
+
+asyncio.run(main())
+"""
+
+
+def test_alembic_is_loaded_for_the_first_start_only(tmp_path: Path) -> None:
+    """It takes a fifth of a start, and is of no use to a database that is current."""
+    command = [sys.executable, "-c", START, tmp_path / "t.db", VAULT.keyring.to_text()]
+    starts = [subprocess.check_output(command, text=True) for _ in range(2)]
+    assert starts == ["True\n", "False\n"]
