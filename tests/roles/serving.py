@@ -21,6 +21,7 @@ from tertulia.adapters.http.server import HttpServer, nobody, open_http
 from tertulia.adapters.http.settings import HttpSettings
 from tertulia.adapters.keyfile.vault import MemoryVault
 from tertulia.adapters.memory.rate_limiter import MemoryRateLimiter
+from tertulia.adapters.memory.recent_turns import MemoryRecentTurns
 from tertulia.adapters.memory.signals import MemorySignals
 from tertulia.adapters.memory.token_stream import MemoryTokenStream
 from tertulia.adapters.sql.sqlite import open_sqlite_store
@@ -35,6 +36,7 @@ from tertulia.ports.http import Authenticate, ReadyCheck, Registrants
 from tertulia.ports.key_vault import KeyVault
 from tertulia.ports.model_catalogue import CatalogueEntry
 from tertulia.ports.rate_limiter import RateLimiter
+from tertulia.ports.recent_turns import RecentTurns
 from tertulia.ports.signals import Signals
 from tertulia.ports.store import MessageChange, Store
 from tertulia.ports.token_stream import TokenStream
@@ -140,6 +142,7 @@ class Serving:
     store: Store
     signals: Signals
     streams: TokenStream
+    recent: RecentTurns
     limiter: RateLimiter
     catalogue: MemoryCatalogue
     http: "HttpServer | MemoryHttp"
@@ -273,6 +276,7 @@ async def serving(directory: Path, options: Options | None = None) -> AsyncGener
     options = options or Options()
     signals, limiter, clock = MemorySignals(), MemoryRateLimiter(), SystemClock()
     streams = MemoryTokenStream(clock, max_bytes=1 << 22, kept_s=60)
+    recent = MemoryRecentTurns(max_bytes=1 << 20, max_messages=200)
     catalogue = MemoryCatalogue()
     path = directory / "tertulia.db"
     process = ProcessSettings(open=options.open, address="127.0.0.1:0")
@@ -289,7 +293,15 @@ async def serving(directory: Path, options: Options | None = None) -> AsyncGener
             tasks.create_task(gateway.run(http, store, limiter, options.gateway, process)),
             tasks.create_task(
                 chat.run(
-                    http, store, signals, streams, options.model, catalogue, limiter, options.chat
+                    http,
+                    store,
+                    signals,
+                    streams,
+                    recent,
+                    options.model,
+                    catalogue,
+                    limiter,
+                    options.chat,
                 )
             ),
         ]
@@ -305,6 +317,7 @@ async def serving(directory: Path, options: Options | None = None) -> AsyncGener
             store=store,
             signals=signals,
             streams=streams,
+            recent=recent,
             limiter=limiter,
             catalogue=catalogue,
             http=http,

@@ -4,7 +4,10 @@ import asyncio
 
 import pytest
 
+from tertulia.domain.ids import ConversationId, MessageId
+from tertulia.domain.messages import Author
 from tertulia.kit.ids import new_id
+from tertulia.ports.recent_turns import RecentMessage
 from tests.roles.serving import Json, Serving
 
 
@@ -134,6 +137,17 @@ async def test_branch_is_chosen_by_a_message_of_this_conversation(served: Servin
         f"/api/conversations/{conversation['id']}", json={"leaf_id": foreign["reply"]["id"]}
     )
     assert (answer.status_code, answer.json()["code"]) == (404, "message_not_found")
+
+
+async def test_erased_conversation_is_not_kept_at_hand(served: Serving) -> None:
+    conversation = await served.conversation()
+    conversation_id = ConversationId(conversation["id"])
+    leaf_id = MessageId(new_id())
+    at_hand = RecentMessage(id=leaf_id, seq=1, author=Author.USER, text="secret plans")
+    await served.recent.put(conversation_id, (at_hand,))
+    await served.client.delete(f"/api/conversations/{conversation_id}")
+    assert await served.recent.get(conversation_id, leaf_id) is None
+    assert await served.recent.size_bytes() == 0
 
 
 async def test_erased_conversation_is_gone_for_every_request(served: Serving) -> None:

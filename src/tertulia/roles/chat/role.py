@@ -5,6 +5,7 @@ from tertulia.ports.chat_model import ChatModel
 from tertulia.ports.http import Http
 from tertulia.ports.model_catalogue import ModelCatalogue
 from tertulia.ports.rate_limiter import RateLimiter
+from tertulia.ports.recent_turns import RecentTurns
 from tertulia.ports.role import Role
 from tertulia.ports.signals import Signals
 from tertulia.ports.store import Store
@@ -20,6 +21,7 @@ async def run(
     store: Store,
     signals: Signals,
     streams: TokenStream,
+    recent: RecentTurns,
     model: ChatModel,
     catalogue: ModelCatalogue,
     limiter: RateLimiter,
@@ -28,6 +30,7 @@ async def run(
     """Serve until cancelled."""
     for router in routers(
         reader=ReplyReader(store, signals, streams),
+        recent=recent,
         model=model,
         catalogue=catalogue,
         limits=TurnLimits(limiter, settings),

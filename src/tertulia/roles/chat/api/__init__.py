@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from tertulia.ports.chat_model import ChatModel
 from tertulia.ports.model_catalogue import ModelCatalogue
+from tertulia.ports.recent_turns import RecentTurns
 from tertulia.roles.chat.api import conversations, feed, messages, models, openai, simple, streams
 from tertulia.roles.chat.api.live import Live
 from tertulia.roles.chat.api.streams import ReplyEvents
@@ -18,6 +19,7 @@ from tertulia.roles.chat.settings import ChatSettings
 def routers(
     *,
     reader: ReplyReader,
+    recent: RecentTurns,
     model: ChatModel,
     catalogue: ModelCatalogue,
     limits: TurnLimits,
@@ -32,7 +34,7 @@ def routers(
         openai.routes(model, limits),
         messages.routes(store, limits, replies),
         streams.routes(store, replies),
-        conversations.routes(store),
+        conversations.routes(store, recent),
         feed.routes(store, reader.signals, live),
         models.routes(model, catalogue),
         simple.history_routes(store),

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from tertulia.domain.access import Principal, Rule
 from tertulia.domain.messages import Message
 from tertulia.ports.http import requires
+from tertulia.ports.recent_turns import RecentTurns
 from tertulia.ports.store import Store
 from tertulia.roles.chat.api import shapes
 from tertulia.roles.chat.api.render import conversation_json, json_response, message_json
@@ -32,7 +33,7 @@ SignedIn = Annotated[Principal, requires(Rule.SIGNED_IN)]
 Owner = Annotated[Principal, requires(Rule.OWNER)]
 
 
-def routes(store: Store) -> APIRouter:
+def routes(store: Store, recent: RecentTurns) -> APIRouter:
     router = APIRouter(prefix="/api/conversations", tags=["conversations"])
 
     @router.get("", summary="The conversations", response_model=shapes.Conversations)
@@ -80,7 +81,7 @@ def routes(store: Store) -> APIRouter:
 
     @router.delete("/{conversation_id}", status_code=204, summary="Erase it and destroy its key")
     async def erase(conversation_id: str, principal: Owner) -> Response:
-        await erase_conversation(store, principal, conversation_id)
+        await erase_conversation(store, recent, principal, conversation_id)
         return Response(status_code=204)
 
     @router.get(

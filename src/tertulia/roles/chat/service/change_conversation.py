@@ -5,6 +5,8 @@ from typing import Final
 
 from tertulia.domain.access import Principal
 from tertulia.domain.conversations import Conversation
+from tertulia.domain.ids import ConversationId
+from tertulia.ports.recent_turns import RecentTurns
 from tertulia.ports.store import Store, Tx
 from tertulia.roles.chat.service.access import access_conversation, message_of
 
@@ -59,10 +61,14 @@ async def change_conversation(
     return await store.write(apply)
 
 
-async def erase_conversation(store: Store, principal: Principal, conversation_id: str) -> None:
-    """Its key and every row are destroyed."""
+async def erase_conversation(
+    store: Store, recent: RecentTurns, principal: Principal, conversation_id: str
+) -> None:
+    """Its key and every row are destroyed, and what is at hand of it is forgotten."""
 
-    def erase(tx: Tx) -> None:
-        tx.conversations.erase(access_conversation(tx, principal, conversation_id).id)
+    def erase(tx: Tx) -> ConversationId:
+        conversation = access_conversation(tx, principal, conversation_id)
+        tx.conversations.erase(conversation.id)
+        return conversation.id
 
-    await store.write(erase)
+    await recent.forget(await store.write(erase))
