@@ -56,11 +56,17 @@ async def test_ids_in_the_path_are_logged_and_nothing_else_of_it() -> None:
     assert "canary" not in str(lines)
 
 
-async def test_probes_leave_no_line_and_the_log_can_be_turned_off() -> None:
+async def test_reading_that_goes_well_is_logged_for_who_looks_closely_only() -> None:
     with capture_logs() as lines:
         async with client(edge()) as http:
-            for path in ("/health", "/ready", "/metrics"):
-                await http.get(path)
+            await http.get("/health")
+            await http.get("/api/teapot")
+            await http.post("/api/echo", json={"text": "x"})
+    assert [line["log_level"] for line in lines] == ["debug", "info", "info"]
+
+
+async def test_log_of_requests_can_be_turned_off() -> None:
+    with capture_logs() as lines:
         async with client(edge(settings=HttpSettings(access_log=False))) as http:
             await http.get("/api/teapot")
     assert lines == []

@@ -49,8 +49,8 @@ async def test_reply_is_read_over_a_real_socket(
         await listened.scribe.write(turn["reply"], "Hello")
         assert (await socket.receive_json())["data"] == {"text": "Hello"}
         assert (await socket.receive_json())["event"] == "end"
-        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
-        assert socket.close_code == 1000
+        closing = await socket.receive()
+        assert (closing.type, closing.data) == (aiohttp.WSMsgType.CLOSE, 1000)
 
 
 async def test_reply_is_read_over_a_real_stream(
@@ -78,8 +78,8 @@ async def test_restart_tells_sockets_and_streams_to_come_back(
         listened.drain()
         assert await stream.text() == "retry: 1000\n\n"
         for each in (feed, socket):
-            assert (await each.receive()).type is aiohttp.WSMsgType.CLOSE
-            assert each.close_code == 1012
+            closing = await each.receive()
+            assert (closing.type, closing.data) == (aiohttp.WSMsgType.CLOSE, 1012)
 
 
 async def test_client_that_hangs_up_leaves_nothing_behind(
