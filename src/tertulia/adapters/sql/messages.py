@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import and_, exists, func, select, update
 
 from tertulia.adapters.sql.checkpoints import Checkpoints
 from tertulia.adapters.sql.message_rows import opened_row, sealed_row
@@ -64,25 +64,23 @@ _LAST = statement(_PAGE.order_by(_m.seq.desc()).limit(given("most")))
 
 
 def _path() -> Statement:
+    """Walks up from the leaf by primary key. The branch carries the conversation along, so that
+    it is what messages are looked up for, never a filter over the whole conversation."""
     leaf = (
-        select(_m.id, _m.parent_id, integer(1).label("depth"))
+        select(_m.conversation_id, _m.id, _m.parent_id, integer(1).label("depth"))
         .where(*_THIS)
         .cte("branch", recursive=True)
     )
     branch = leaf.union_all(
-        select(_m.id, _m.parent_id, leaf.c.depth + integer(1)).where(
-            _m.conversation_id == _CONVERSATION,
+        select(_m.conversation_id, _m.id, _m.parent_id, leaf.c.depth + integer(1)).where(
+            _m.conversation_id == leaf.c.conversation_id,
             _m.id == leaf.c.parent_id,
             leaf.c.depth < given("most"),
         )
     )
-    joined = _KEYED.join(branch, branch.c.id == _m.id)
-    return statement(
-        select(*_COLUMNS, *_KEY)
-        .select_from(joined)
-        .where(_m.conversation_id == _CONVERSATION)
-        .order_by(branch.c.depth.desc())
-    )
+    on = and_(_m.conversation_id == branch.c.conversation_id, _m.id == branch.c.id)
+    joined = branch.join(messages, on).join(conversations, _c.id == _m.conversation_id)
+    return statement(select(*_COLUMNS, *_KEY).select_from(joined).order_by(branch.c.depth.desc()))
 
 
 _PATH = _path()
