@@ -21,6 +21,12 @@ from bench.start import SETTLE_S, answers
 from tests.e2e.server import environment
 
 PACKAGE: Final = "litellm[proxy]==1.106.*"
+VARIABLES: Final = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_LOG": "ERROR",
+    # It is reached from this machine only, like our own --open.
+    "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+}
 CONFIG: Final = """\
 model_list:
   - model_name: fake
@@ -89,7 +95,7 @@ def proxy(place: Path, endpoint_port: int) -> Generator[tuple[int, int, float]]:
     process = subprocess.Popen(
         command,
         cwd=place,
-        env=environment({"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}),
+        env=environment(VARIABLES),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
