@@ -2,19 +2,21 @@ import { useEffect, useState } from "react";
 import { Composer } from "@/features/composer/Composer";
 import { ModelOffer } from "@/features/models/ModelOffer";
 import { ModelPicker } from "@/features/models/ModelPicker";
+import { hasReady, useModels } from "@/features/models/queries";
 import { useRuntime } from "@/runtime/hooks";
 import { conversationPath, navigate } from "@/runtime/route";
 
 const STARTERS = [
   "Explain in simple words",
-  "Help me write a letter about",
+  "Write a letter about",
   "Give me ideas for",
-  "What is the difference between",
+  "Compare",
 ];
 
 /** The start of a conversation. */
 export function NewPage() {
   const { send } = useRuntime();
+  const ready = hasReady(useModels().data);
   const [model, setModel] = useState<string | null>(null);
 
   useEffect(() => {
@@ -37,7 +39,7 @@ export function NewPage() {
           tools={<ModelPicker model={model} onChange={setModel} />}
           onSend={start}
           onStop={() => undefined}
-          starters={STARTERS}
+          {...(ready ? { starters: STARTERS } : {})}
         />
         <div className="mt-6">
           <ModelOffer />

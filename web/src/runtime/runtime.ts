@@ -48,7 +48,9 @@ export function createRuntime() {
         onConnection: (connection) => {
           if (store.state().session.phase !== "signed_in") return;
           store.dispatch({ type: "connection_changed", connection });
-          if (connection === "live") sending.retryUnanswered();
+          if (connection !== "live") return;
+          sending.retryUnanswered();
+          if (shown !== null) void reading.openThread(shown);
         },
         mayRetry: () => isSignedIn(calls),
       },

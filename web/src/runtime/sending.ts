@@ -1,4 +1,5 @@
 import type { Turn } from "@/api/schema";
+import { backoffMs } from "./backoff";
 import type { Calls } from "./calls";
 import { Unreachable } from "./http";
 import { newId } from "./ids";
@@ -17,7 +18,8 @@ export type NewTurn = {
 
 /** What is typed goes out under an id of its own and is kept until the server is known to have it. */
 export function createSending(store: Store, calls: Calls) {
-  const unanswered = new Set<string>();
+  /** How often what got no answer was tried. */
+  const unanswered = new Map<string, number>();
 
   store.subscribe(forgetDelivered);
   let outgoing = store.state().outgoing;
@@ -31,14 +33,24 @@ export function createSending(store: Store, calls: Calls) {
   }
 
   async function deliver(one: Outgoing): Promise<void> {
-    unanswered.delete(one.id);
     try {
       const turn = await request(one);
       store.dispatch({ type: "turn_accepted", turn, requestId: one.id });
+      unanswered.delete(one.id);
     } catch (error) {
-      if (error instanceof Unreachable) unanswered.add(one.id);
       store.dispatch({ type: "outgoing_failed", id: one.id, problem: sentenceFor(error) });
+      if (error instanceof Unreachable) wait(one.id);
+      else unanswered.delete(one.id);
     }
+  }
+
+  /** Offline, the connection's return is what to wait for; else it is time. */
+  function wait(id: string): void {
+    const failures = (unanswered.get(id) ?? 0) + 1;
+    unanswered.set(id, failures);
+    setTimeout(() => {
+      if (store.state().connection === "live") retry(id);
+    }, backoffMs(failures));
   }
 
   async function request(one: Outgoing): Promise<Turn> {
@@ -80,7 +92,7 @@ export function createSending(store: Store, calls: Calls) {
     },
     /** What got no answer is asked again, under its old id. */
     retryUnanswered(): void {
-      for (const id of [...unanswered]) retry(id);
+      for (const id of unanswered.keys()) retry(id);
     },
     /** Takes up what an earlier life of the page left. */
     restore(): void {

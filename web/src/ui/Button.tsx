@@ -8,15 +8,19 @@ const LOOKS = {
   danger: "bg-danger text-paper hover:brightness-110",
 } as const;
 
-type Props = ComponentProps<"button"> & { readonly look?: keyof typeof LOOKS };
+type Props = ComponentProps<"button"> & {
+  readonly look?: keyof typeof LOOKS;
+  readonly round?: boolean;
+};
 
-export function Button({ look = "plain", className, ...rest }: Props) {
+export function Button({ look = "plain", round = false, className, ...rest }: Props) {
   return (
     <button
       type="button"
       className={classes(
-        "inline-flex h-9 items-center justify-center gap-2 rounded-lg px-3.5 font-medium text-sm",
+        "inline-flex h-9 items-center justify-center gap-2 px-3.5 font-medium text-sm",
         "transition-[background-color,filter] disabled:cursor-default disabled:opacity-50",
+        round ? "rounded-full" : "rounded-lg",
         LOOKS[look],
         className,
       )}

@@ -105,7 +105,7 @@ function Starters({ starters, onChoose }: StartersProps) {
     <ul aria-label="Ways to begin" className="mt-4 flex flex-wrap justify-center gap-2">
       {starters.map((starter) => (
         <li key={starter}>
-          <Button className="rounded-full font-normal" onClick={() => onChoose(starter)}>
+          <Button round className="font-normal" onClick={() => onChoose(starter)}>
             {starter}…
           </Button>
         </li>

@@ -83,7 +83,7 @@ function Progress({ entry }: { readonly entry: CatalogueEntry }) {
     <div className="w-40">
       <progress
         aria-label={`Download of ${entry.name}`}
-        className="h-1.5 w-full overflow-hidden rounded-full accent-accent"
+        className="progress"
         value={percent}
         max={100}
       />

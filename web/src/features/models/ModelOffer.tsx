@@ -12,7 +12,8 @@ export function ModelOffer() {
     >
       <h2 className="font-semibold">There is no language model yet</h2>
       <p className="mt-1 text-muted text-sm">
-        Tertulia needs one to answer. These run on this machine; the smallest is ready in a minute.
+        Tertulia needs one to answer. These run on this machine. The smallest answers at once but
+        knows little; larger ones know more and take their time.
       </p>
       <Catalogue />
     </section>

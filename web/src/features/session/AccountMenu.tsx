@@ -34,7 +34,7 @@ export function AccountMenu({ onShortcuts, onNavigate }: Props) {
       <MenuChoice label="Theme" value={theme} onChange={(value) => setTheme(value as Theme)}>
         <MenuOption value="light">Light</MenuOption>
         <MenuOption value="dark">Dark</MenuOption>
-        <MenuOption value="system">As the system</MenuOption>
+        <MenuOption value="system">System</MenuOption>
       </MenuChoice>
       <MenuLine />
       <MenuItem onSelect={() => onNavigate("/archive")}>

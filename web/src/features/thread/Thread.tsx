@@ -51,7 +51,7 @@ export function Thread({
           ref={content}
           className="mx-auto flex max-w-3xl flex-col gap-4 px-4 pt-6 pb-10 sm:px-6"
         >
-          <div ref={top} />
+          <div ref={top} className="-mb-4" />
           {thread.before === "loading" && <Spinner label="Loading earlier messages…" />}
           {thread.before === "failed" && (
             <Button onClick={() => void olderMessages(conversationId)}>
@@ -82,8 +82,9 @@ export function Thread({
       </div>
       {!atEnd && (
         <Button
+          round
           onClick={toEnd}
-          className="rise absolute bottom-3 left-1/2 -translate-x-1/2 rounded-full shadow-md"
+          className="absolute bottom-3 left-1/2 -translate-x-1/2 shadow-md"
         >
           <ArrowDown aria-hidden className="size-4" /> Latest
         </Button>
