@@ -30,6 +30,7 @@ def written() -> str:
             routes(absent, absent, GatewaySettings()),
             *routers(
                 reader=ReplyReader(absent, absent, absent),
+                recent=absent,
                 model=absent,
                 catalogue=absent,
                 limits=absent,

@@ -71,7 +71,7 @@ def problem(
 def headers_of(error: TertuliaError) -> dict[str, str]:
     """Headers that belong to an error: when to try again, how to sign in."""
     headers: dict[str, str] = {}
-    retry_after_s = error.data.get("retry_after_s")
+    retry_after_s = error.data.get("retry_after_s") or error.data.get("retry_after")
     if isinstance(retry_after_s, int | float):
         headers["retry-after"] = str(max(1, round(retry_after_s)))
     if error.kind is Kind.UNAUTHENTICATED:
