@@ -252,6 +252,9 @@ async def test_a_conversation_with_a_column_of_another_is_detected(mine: Mine, c
     if column == "key_version":
         mine.vault.rotate()
         there = mine.vault.version
+    # Its key is held from now on: that must not hide what is wrong with the row.
+    await mine.store.read(lambda tx: tx.conversations.get(cid))
+    await mine.store.write(lambda tx: tx.conversations.get(cid))
     alter(mine, f"UPDATE conversations SET {column} = ? WHERE id = '{cid}'", there)
     name = ConversationId(str(there)) if column == "id" else cid
     with pytest.raises(TamperedError):
