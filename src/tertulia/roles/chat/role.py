@@ -52,4 +52,6 @@ async def model_ready(model: ChatModel) -> str | None:
     return None if ready else "No model is ready; /api/models says what each of them waits for."
 
 
-ROLE = Role("chat", run, "conversations, turns, streams and the live feed; /chat/* and /v1/*")
+ROLE = Role(
+    "chat", run, "Holds conversations: turns, streams and the live feed; `/chat/*` and `/v1/*`."
+)

@@ -67,4 +67,4 @@ async def _note(store: Store, used: set[str]) -> None:
         log.warning("use of credentials not noted", code=error.code, credentials=len(noted))
 
 
-ROLE = Role("gateway", run, "the one door: sign-in, tokens, rate limits, the web page")
+ROLE = Role("gateway", run, "Lets people and programs in: sign-in, tokens, rate limits.")
