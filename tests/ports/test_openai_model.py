@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -179,6 +180,27 @@ async def test_whole_answer_is_taken_where_a_stream_was_asked_for() -> None:
     document = {"choices": [{"message": message, "finish_reason": "stop"}]}
     async with model_behind(fake.answers_whole(document)) as (model, _):
         assert await heard(model) == [Text("all"), Finished("stop")]
+
+
+async def test_answer_that_nobody_reads_along_is_asked_for_in_one_piece() -> None:
+    message = {"role": "assistant", "content": "all of it"}
+    told = {"prompt_tokens": 3, "completion_tokens": 2}
+    document = {"choices": [{"message": message, "finish_reason": "length"}], "usage": told}
+    async with model_behind(fake.answers_whole(document)) as (model, upstream):
+        chunks = await heard(model, replace(HELLO, whole=True))
+        assert chunks == [
+            Text("all of it"),
+            Finished("length", Usage(prompt_tokens=3, completion_tokens=2)),
+        ]
+        assert upstream.bodies[0]["stream"] is False
+        assert "stream_options" not in upstream.bodies[0]
+
+
+async def test_whole_answer_that_never_comes_times_out() -> None:
+    settings = {"first_token_timeout_s": 60, "answer_timeout_s": 0.05}
+    async with model_behind(fake.hangs(), **settings) as (model, _):
+        with pytest.raises(ModelTimeoutError):
+            await heard(model, replace(HELLO, whole=True))
 
 
 async def test_thoughts_are_not_shown() -> None:

@@ -15,7 +15,7 @@ class Dialect:
 
     def __init__(self, continue_final: Literal["auto", "always", "never"]) -> None:
         self._continue_final = continue_final
-        self._usage_in_stream = True
+        self._stream_options: dict[str, bool] | None = {"include_usage": True}
         self._limit = "max_tokens"
 
     def body(self, request: ChatRequest, model: str, owner: str) -> bytes:
@@ -23,7 +23,7 @@ class Dialect:
         body: dict[str, object] = {
             "model": model,
             "messages": [{"role": m.role, "content": m.content} for m in request.messages],
-            "stream": True,
+            "stream": not request.whole,
         }
         asked = {
             self._limit: request.max_tokens,
@@ -31,7 +31,7 @@ class Dialect:
             "top_p": request.top_p,
             "seed": request.seed,
             "stop": list(request.stop) or None,
-            "stream_options": {"include_usage": True} if self._usage_in_stream else None,
+            "stream_options": None if request.whole else self._stream_options,
         }
         body.update({name: value for name, value in asked.items() if value is not None})
         if request.messages and request.messages[-1].role == "assistant" and self._tells(owner):
@@ -41,8 +41,8 @@ class Dialect:
     def learn(self, problem: Problem) -> bool:
         """Whether the refusal taught something, so that the request is worth another try."""
         words = f"{problem.param or ''} {problem.message or ''}"
-        if self._usage_in_stream and "stream_options" in words:
-            self._usage_in_stream = False
+        if self._stream_options is not None and "stream_options" in words:
+            self._stream_options = None
             return True
         if self._limit == "max_tokens" and "max_completion_tokens" in words:
             self._limit = "max_completion_tokens"

@@ -68,9 +68,9 @@ class Endpoint:
         finally:
             response.close()
 
-    async def post(self, path: str, body: bytes) -> aiohttp.ClientResponse:
-        """The answer as soon as its head has come; whoever gets it closes it. Tried again only
-        here, before the first byte of an answer."""
+    async def post(self, path: str, body: bytes, limit_s: float) -> aiohttp.ClientResponse:
+        """The answer as soon as its head has come, which may take `limit_s`; whoever gets it
+        closes it. Tried again only here, before the first byte of an answer."""
         import stamina
 
         self._budget.earn()
@@ -89,8 +89,7 @@ class Endpoint:
         ):
             tried += 1
             with attempt:
-                limit = self._settings.first_token_timeout_s
-                return await self._open("POST", path, body, limit)
+                return await self._open("POST", path, body, limit_s)
         raise ModelUnavailableError  # a retry_context returns or raises; the checker cannot know
 
     def _again(self, error: Exception) -> bool | float:

@@ -67,9 +67,11 @@ class OpenAIModel:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """See the port."""
-        deadline = time.monotonic() + self._settings.first_token_timeout_s
+        settings = self._settings
+        limit_s = settings.answer_timeout_s if request.whole else settings.first_token_timeout_s
+        deadline = time.monotonic() + limit_s
         model = request.model or await self._default()
-        response = await self._request(request, model)
+        response = await self._request(request, model, limit_s)
         watch = Watch(response.close)
         # Some endpoints answer as a whole though a stream was asked for.
         answer = Answer(in_one="json" in response.content_type)
@@ -98,11 +100,13 @@ class OpenAIModel:
             return self._settings.token_timeout_s
         return deadline - time.monotonic()
 
-    async def _request(self, request: ChatRequest, model: str) -> aiohttp.ClientResponse:
+    async def _request(
+        self, request: ChatRequest, model: str, limit_s: float
+    ) -> aiohttp.ClientResponse:
         while True:
             body = self._dialect.body(request, model, self._owner(model))
             try:
-                return await self._endpoint.post("chat/completions", body)
+                return await self._endpoint.post("chat/completions", body, limit_s)
             except RefusedBodyError as error:
                 if not self._dialect.learn(error.problem):
                     raise

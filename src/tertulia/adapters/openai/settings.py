@@ -27,6 +27,9 @@ class UpstreamSettings(Settings):
     first_token_timeout_s: float = Field(default=120.0, gt=0)
     """How long the first token may take: models on a CPU read long prompts for minutes."""
 
+    answer_timeout_s: float = Field(default=600.0, gt=0)
+    """How long an answer may take that nobody reads along, and that comes in one piece."""
+
     token_timeout_s: float = Field(default=30.0, gt=0)
     """The longest pause between two tokens; comments that keep a connection alive do not count."""
 
