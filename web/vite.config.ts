@@ -26,6 +26,7 @@ export default defineConfig({
     emptyOutDir: true,
     assetsInlineLimit: 0, // the content security policy allows no data: addresses
     target: "es2023",
+    license: { fileName: "licenses.md" }, // what we ship of others, with their terms
   },
   server: {
     proxy: Object.fromEntries(

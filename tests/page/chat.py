@@ -59,6 +59,7 @@ class Chat:
 
     def send(self, text: str) -> None:
         self.composer.fill(text)
+        expect(self.button("Send")).to_be_enabled()
         self.composer.press("Control+Enter")
 
     def ask(self, text: str) -> Locator:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +26,8 @@ pytestmark = pytest.mark.parametrize("look", LOOKS, ids=["light", "dark", "phone
 
 
 @pytest.fixture(scope="module")
-def axe() -> str:
+def axe(requires: Callable[[object, str], None]) -> str:
+    requires(AXE.is_file(), "the page's packages (make page)")
     return AXE.read_text("utf-8")
 
 

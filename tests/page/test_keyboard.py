@@ -49,7 +49,7 @@ def test_shortcuts_are_listed_and_do_not_interfere_with_typing(chat: Chat) -> No
     help_dialog = chat.page.get_by_role("dialog", name="Keyboard shortcuts")
     chat.page.keyboard.type("what?")
     expect(chat.composer).to_have_value("what?")
-    chat.page.get_by_role("link", name="New conversation").focus()
+    chat.page.get_by_role("link", name="Tertulia, start").focus()
     chat.page.keyboard.press("?")
     expect(help_dialog).to_be_visible()
     chat.page.keyboard.press("Escape")

@@ -99,6 +99,23 @@ def test_conversation_that_could_not_be_loaded_is_there_once_back(chat: Chat) ->
     expect(chat.messages).to_have_count(2)
 
 
+def test_nothing_is_sent_before_it_is_known_what_it_follows(chat: Chat, person: Person) -> None:
+    chat.ask("before")
+    held: list[Route] = []
+    chat.page.route("**/messages?*", lambda route: held.append(route))  # noqa: PLW0108  a builtin takes no attributes
+    with chat.page.expect_request("**/messages?*"):
+        chat.page.reload()
+    chat.composer.fill("too early")
+    chat.composer.press("Control+Enter")
+    expect(chat.composer).to_have_value("too early")
+    expect(chat.button("Send")).to_be_disabled()
+    held[0].continue_()
+    chat.button("Send").click()
+    expect(chat.messages).to_have_count(4)
+    chat.expect_status(chat.replies.last, "complete")
+    assert person.texts(chat.conversation_id) == ["before"] * 2 + ["too early"] * 2
+
+
 @pytest.mark.parametrize("text", ["", "   ", "\n\n"])
 def test_empty_message_is_not_sent(chat: Chat, text: str) -> None:
     chat.composer.fill(text)

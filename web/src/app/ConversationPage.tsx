@@ -16,7 +16,7 @@ export function ConversationPage({ id }: { readonly id: string }) {
   const runtime = useRuntime();
   const conversation = useSelect((state) => state.conversations[id]);
   const phase = useSelect((state) => state.threads[id]?.phase ?? "loading");
-  const { thread, branch, outgoing } = useShown(id);
+  const { whole, thread, branch, outgoing } = useShown(id);
   const [editing, setEditing] = useState<string | null>(null);
   const last = branch.at(-1);
   const live = last && isLive(last) ? last : null;
@@ -60,7 +60,7 @@ export function ConversationPage({ id }: { readonly id: string }) {
   }
   return (
     <>
-      {phase === "loading" || !thread ? (
+      {!whole || !thread ? (
         <div className="flex flex-1 items-center justify-center">
           <Spinner label="Opening the conversation…" />
         </div>
@@ -79,6 +79,7 @@ export function ConversationPage({ id }: { readonly id: string }) {
         <ModelOffer />
         <Composer
           place={id}
+          ready={whole}
           busy={live !== null}
           tools={
             <ModelPicker

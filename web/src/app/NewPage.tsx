@@ -35,6 +35,7 @@ export function NewPage() {
         </h1>
         <Composer
           place="new"
+          ready
           busy={false}
           tools={<ModelPicker model={model} onChange={setModel} />}
           onSend={start}

@@ -5,6 +5,8 @@ import { useRuntime, useSelect } from "@/runtime/hooks";
 import type { Outgoing, Thread } from "@/runtime/state";
 
 type Shown = {
+  /** Whether the end of the branch is at hand: only then it is known what a message follows. */
+  readonly whole: boolean;
   readonly thread: Thread | undefined;
   readonly branch: readonly Message[];
   readonly outgoing: readonly Outgoing[];
@@ -22,10 +24,12 @@ export function useShown(id: string): Shown {
     [all, id],
   );
 
+  const leafIsEarlier =
+    thread !== undefined && leafId !== null && !thread.messages[leafId] && thread.hasBefore;
+  const before = thread?.before;
   useEffect(() => {
-    if (!thread || !leafId || thread.messages[leafId]) return;
-    if (thread.hasBefore && thread.before === "idle") void olderMessages(id);
-  }, [thread, leafId, id, olderMessages]);
+    if (leafIsEarlier && before === "idle") void olderMessages(id);
+  }, [leafIsEarlier, before, id, olderMessages]);
 
   const branch = useMemo(() => {
     const messages = thread?.messages ?? {};
@@ -34,5 +38,5 @@ export function useShown(id: string): Shown {
     return newest.parentId === null ? [] : branchOf(messages, newest.parentId);
   }, [thread?.messages, leafId, outgoing]);
 
-  return { thread, branch, outgoing };
+  return { whole: thread?.phase === "ready" && !leafIsEarlier, thread, branch, outgoing };
 }

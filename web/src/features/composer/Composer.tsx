@@ -15,6 +15,8 @@ export function focusComposer(): void {
 type Props = {
   /** Each place keeps its own draft. */
   readonly place: string;
+  /** Whether it is known what a message would follow. */
+  readonly ready: boolean;
   /** An answer is being written: it must end, or be stopped, before the next message. */
   readonly busy: boolean;
   readonly tools: ReactNode;
@@ -25,7 +27,16 @@ type Props = {
   readonly starters?: readonly string[];
 };
 
-export function Composer({ place, busy, tools, onSend, onStop, onEditLast, starters }: Props) {
+export function Composer({
+  place,
+  ready,
+  busy,
+  tools,
+  onSend,
+  onStop,
+  onEditLast,
+  starters,
+}: Props) {
   const [text, setText] = useDraft(place);
   const input = useRef<HTMLTextAreaElement>(null);
   const blank = text.trim() === "";
@@ -35,7 +46,7 @@ export function Composer({ place, busy, tools, onSend, onStop, onEditLast, start
   }, []);
 
   function send(): void {
-    if (busy || blank) return;
+    if (!ready || busy || blank) return;
     setText("");
     onSend(text);
     input.current?.focus();
@@ -84,7 +95,7 @@ export function Composer({ place, busy, tools, onSend, onStop, onEditLast, start
               <Square className="size-3.5 fill-current" />
             </RoundButton>
           ) : (
-            <RoundButton label="Send" submit disabled={blank}>
+            <RoundButton label="Send" submit disabled={blank || !ready}>
               <ArrowUp className="size-[1.15rem]" />
             </RoundButton>
           )}
