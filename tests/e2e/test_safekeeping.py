@@ -149,7 +149,7 @@ def test_there_must_be_something_to_back_up(tmp_path: Path) -> None:
 def test_the_key_is_rotated_while_a_conversation_goes_on(server: Server) -> None:
     conversation, before = str(uuid4()), (server.home / "master.key").read_text()
     say(server, conversation, WORDS)
-    told = done("key", "rotate", home=server.home)
+    told = done("key", "rotate", "--retire", home=server.home)
 
     assert "Older ones are destroyed." in told
     assert (server.home / "master.key").read_text() != before
@@ -157,12 +157,23 @@ def test_the_key_is_rotated_while_a_conversation_goes_on(server: Server) -> None
     assert say(server, str(uuid4()), WORDS) == [WORDS, WORDS]
 
 
+def test_a_backup_from_before_a_rotation_can_still_be_restored(tmp_path: Path) -> None:
+    conversation, home = str(uuid4()), tmp_path / "home"
+    with Server(home) as server:
+        say(server, conversation, WORDS)
+    done("backup", str(tmp_path / "backup"), home=home)
+    assert "Older ones are kept." in done("key", "rotate", home=home)
+    done("restore", "--replace", str(tmp_path / "backup"), home=home)
+    with Server(home) as server:
+        assert say(server, conversation, "again") == [WORDS, WORDS, "again", "again"]
+
+
 def test_after_a_rotation_the_home_opens_with_the_new_key_alone(tmp_path: Path) -> None:
     conversation, home = str(uuid4()), tmp_path / "home"
     with Server(home) as server:
         say(server, conversation, WORDS)
     old = (home / "master.key").read_text()
-    done("key", "rotate", home=home)
+    done("key", "rotate", "--retire", home=home)
     with Server(home) as server:
         assert say(server, conversation, "again") == [WORDS, WORDS, "again", "again"]
 

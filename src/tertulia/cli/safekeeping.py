@@ -74,15 +74,14 @@ def restore(
 def rotate(
     home: HomeOption = None,
     *,
-    keep: Annotated[
+    retire: Annotated[
         bool,
-        typer.Option("--keep", help="Keep the old key too, which backups made before now need."),
+        typer.Option("--retire", help="Destroy the old key, which backups made before now need."),
     ] = False,
 ) -> None:
     """Make a new master key and wrap every conversation's key with it, also while a server runs.
 
-    The old one is destroyed at the end. When it breaks off, run it again: it goes on with what is
-    left.
+    When it breaks off, run it again: it goes on with what is left.
     """
     from tertulia.assembly import safekeeping
     from tertulia.assembly.settings import load_settings
@@ -91,12 +90,12 @@ def rotate(
     done = finish(
         lambda: safekeeping.rotate(
             settings,
-            retire=not keep,
+            retire=retire,
             on_progress=lambda left: typer.echo(f"{left} conversations are left.", err=True),
         )
     )
     began = "An earlier rotation is finished: version" if done.resumed else "Version"
-    old = "Older ones are kept." if keep else "Older ones are destroyed."
+    old = "Older ones are destroyed." if retire else "Older ones are kept."
     typer.echo(
         f"{began} {done.version} of the master key wraps all; {done.rewrapped} were changed. {old}"
     )
