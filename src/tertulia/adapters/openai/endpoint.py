@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import random
 import re
 import time
 from collections.abc import AsyncGenerator
@@ -71,36 +72,35 @@ class Endpoint:
     async def post(self, path: str, body: bytes, limit_s: float) -> aiohttp.ClientResponse:
         """The answer as soon as its head has come, which may take `limit_s`; whoever gets it
         closes it. Tried again only here, before the first byte of an answer."""
-        import stamina
-
         self._budget.earn()
         tried = 0
-
-        def again(error: Exception) -> bool | float:
-            return tried < self._settings.attempts and self._again(error)
-
-        async for attempt in stamina.retry_context(
-            on=again,
-            attempts=self._settings.attempts,
-            timeout=None,
-            wait_initial=self._settings.retry_wait_s,
-            wait_jitter=self._settings.retry_wait_s,
-            wait_max=MAX_WAIT_S,
-        ):
+        while True:
             tried += 1
-            with attempt:
+            try:
                 return await self._open("POST", path, body, limit_s)
-        raise ModelUnavailableError  # a retry_context returns or raises; the checker cannot know
+            except ModelError as error:
+                wait_s = self._wait_s(error, tried)
+                if wait_s is None:
+                    raise
+            await asyncio.sleep(wait_s)
 
-    def _again(self, error: Exception) -> bool | float:
-        if not isinstance(error, ModelError) or not error.transient:
-            return False
+    def _wait_s(self, error: ModelError, tried: int) -> float | None:
+        """How long to wait before the next attempt; None: there is none. A library's loop took
+        an eighth of a relayed request's time, nearly always for one attempt."""
+        if tried >= self._settings.attempts or not error.transient:
+            return None
         if isinstance(error, (CircuitOpenError, ModelTimeoutError)):
-            return False
+            return None
         asked = error.data.get("retry_after")
         if isinstance(asked, int) and asked > MAX_WAIT_S:
-            return False
-        return self._budget.take() and (float(asked) if isinstance(asked, int) else True)
+            return None
+        if not self._budget.take():
+            return None
+        if isinstance(asked, int):
+            return float(asked)
+        doubled_s = self._settings.retry_wait_s * 2 ** (tried - 1)
+        jitter_s = random.uniform(0, self._settings.retry_wait_s)  # noqa: S311  not a secret
+        return min(doubled_s + jitter_s, MAX_WAIT_S)
 
     async def _open(
         self, method: str, path: str, body: bytes | None, limit_s: float
