@@ -120,13 +120,17 @@ def test_a_reply_that_differs_from_what_the_client_saw_is_a_problem() -> None:
     assert account.wrong_replies == 1
 
 
-def test_text_that_was_seen_and_not_kept_is_measured_at_the_models_pace() -> None:
+def test_text_that_was_seen_and_not_kept_is_measured_by_pace_and_clock() -> None:
     turn = replace(sent()[0], said="word", model="echo/200/10")
-    turn.reading.cuts = [Cut(epoch=1, held=500, kept=400), Cut(epoch=1, held=500, kept=300)]
+    turn.reading.cuts = [
+        Cut(epoch=1, held=500, kept=400, seen_s=0.2),
+        Cut(epoch=1, held=500, kept=300, seen_s=0.2),
+        Cut(epoch=1, held=500, kept=300, seen_s=0.4),
+    ]
     account = Account()
     check_streams(account, [turn])
-    assert account.cut_streams_with_loss == 2
-    assert 200 < account.worst_text_lost_ms < 410
+    assert account.cut_streams_with_loss == 3
+    assert 390 < account.worst_text_lost_ms < 410
     assert len(account.problems) == 1
 
 
