@@ -33,7 +33,7 @@ class InferenceSettings(Settings):
     checkpoint_s: float = Field(default=0.1, ge=0)
     """How long shown text waits to be saved together with what follows."""
 
-    unsaved_max_s: float = Field(default=0.25, gt=0)
+    unsaved_max_s: float = Field(default=0.15, gt=0)  # 0.25 is promised; a busy loop adds to it
     """Text goes no further to readers while text shown this long ago is not saved: what a crash
     can take from a reader is bounded, and a store that answers in time is never waited for."""
 
