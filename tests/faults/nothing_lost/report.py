@@ -25,10 +25,10 @@ def _lines(account: Account) -> Iterator[str]:
     yield f"replies without an end   {account.unfinished}"
     yield f"replies of wrong text    {account.wrong_replies}"
     yield (
-        f"text lost at most        {account.worst_text_lost_seen_ms:.0f} ms by the reader's clock, "
-        f"{account.worst_text_lost_ms:.0f} ms at the model's pace (bound {TEXT_BOUND_MS:.0f} ms and a "
-        f"batch of {BATCH_MS:.0f} ms); {account.cut_streams_with_loss} of {account.cut_streams} "
-        "cut streams"
+        f"text lost at most        {account.worst_text_lost_seen_ms:.0f} ms by the reader's clock,"
+        f" {account.worst_text_lost_ms:.0f} ms at the model's pace (bound {TEXT_BOUND_MS:.0f} ms "
+        f"and a batch of {BATCH_MS:.0f} ms); {account.cut_streams_with_loss} of "
+        f"{account.cut_streams} cut streams"
     )
     yield (
         f"serving again            median {account.median_serving_s:.2f} s, worst "
