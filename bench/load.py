@@ -20,18 +20,21 @@ UUID_MARK: Final = b"@UUID@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@"
 
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     """`requests` are whole HTTP requests, dealt to the connections in turn. An answer counts when
-    its status is 2xx and it contains `whole`; `first` marks its first word."""
+    its status is 2xx and it contains `whole`; `first` marks its first word. The connections begin
+    within `ramp_s`, one after the other; with 0 all at once, and then they stay in step."""
 
     port: int
     connections: int
     seconds: float
     requests: list[str]
+    ramp_s: float = 0
     whole: str = ""
     first: str = ""
 
 
 class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
-    """`first_ms` and `whole_ms` are sorted times since the request was sent."""
+    """`first_ms` and `whole_ms` are sorted times since the request was sent; `seconds` is how long
+    a connection was at work on average, so that neither ramp nor tail counts."""
 
     answers: int
     errors: int
@@ -66,11 +69,12 @@ class Caller(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.pieces = bytearray()
         self.expected = 0
-        self.sent = 0.0
+        self.began = self.sent = self.worked_s = 0.0
         self.first_seen = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        self.began = time.perf_counter()
         self.send()
 
     def send(self) -> None:
@@ -109,6 +113,7 @@ class Caller(asyncio.Protocol):
 
     def answered(self) -> None:
         now = time.perf_counter()
+        self.worked_s = now - self.began
         if self.pieces.startswith(b"HTTP/1.1 2") and self.whole_mark in self.pieces:
             self.tally.answers += 1
             self.tally.whole.append((now - self.sent) * 1000)
@@ -139,11 +144,12 @@ async def generate(plan: LoadPlan) -> LoadResult:
             lambda request=request: Caller(request, plan, tally), "127.0.0.1", plan.port
         )
         callers.append(caller)
+        await asyncio.sleep(plan.ramp_s / plan.connections)
     await asyncio.gather(*(caller.done for caller in callers))
     return LoadResult(
         answers=tally.answers,
         errors=tally.errors,
-        seconds=time.perf_counter() - started,
+        seconds=sum(caller.worked_s for caller in callers) / len(callers),
         first_ms=sorted(tally.first),
         whole_ms=sorted(tally.whole),
         error_sample=tally.error_sample,
