@@ -14,8 +14,10 @@ from tests.page.people import Person
 PAGE = Path(__file__).parents[2] / "src/tertulia/page/index.html"
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser(requires: Callable[[object, str], None]) -> Iterator[Browser]:
+    """Closed before the next file: while Playwright runs, asyncio takes its loop for running in
+    this thread, and no test with a loop of its own could start."""
     path = find_browser()
     requires(path, "a Chromium browser")
     requires(PAGE.is_file(), "the built page (make page)")
@@ -26,14 +28,14 @@ def browser(requires: Callable[[object, str], None]) -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Answers with the words of the question."""
     with Server(tmp_path_factory.mktemp("page") / "home") as running:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def session(browser: Browser, server: Server) -> StorageState:
     """What a browser holds that has signed in."""
     with new_context(browser) as context:
@@ -42,7 +44,7 @@ def session(browser: Browser, server: Server) -> StorageState:
         return context.storage_state()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def person(server: Server) -> Iterator[Person]:
     """Who makes conversations without the page."""
     with server.token_client() as client:
