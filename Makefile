@@ -98,7 +98,7 @@ COMPILE = $(UV) pip compile --quiet --generate-hashes --universal --python-versi
 lock: $(UV)
 	$(COMPILE) requirements/uv.in -o requirements/uv.lock
 	$(COMPILE) pyproject.toml requirements/build.in requirements/node.in \
-		--extra embedded --group dev -o requirements/dev.lock
+		--all-extras --group dev -o requirements/dev.lock
 	$(COMPILE) pyproject.toml requirements/build.in \
 		--extra embedded -c requirements/dev.lock -o requirements/run.lock
 	$(COMPILE) requirements/node.in -c requirements/dev.lock -o requirements/node.lock
