@@ -14,6 +14,8 @@ IN_CI: Final = os.environ.get("CI", "").lower() in {"1", "true"}
 settings.register_profile("tertulia", deadline=None, derandomize=IN_CI, print_blob=True)
 settings.load_profile("tertulia")
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 Requires = Callable[[object, str], None]
 
 
