@@ -66,6 +66,22 @@ async def test_an_expired_credential_is_as_good_as_absent(world: World) -> None:
     assert await world.store.write(lambda tx: tx.credentials.consume("link", b"l")) is None
 
 
+async def test_a_credential_holds_until_it_expires_or_is_revoked(world: World) -> None:
+    lasting, expiring = credential(world), credential(world, "session", START + HOUR)
+
+    async def holding() -> list[bool]:
+        ids = (lasting.id, expiring.id, "unknown")
+        return await world.store.read(lambda tx: [tx.credentials.holds(one) for one in ids])
+
+    await world.store.write(lambda tx: tx.credentials.add(lasting, b"l"))
+    await world.store.write(lambda tx: tx.credentials.add(expiring, b"e"))
+    assert await holding() == [True, True, False]
+    world.clock.pass_time(HOUR)
+    assert await holding() == [True, False, False]
+    await world.store.write(lambda tx: tx.credentials.revoke(lasting.id))
+    assert await holding() == [False, False, False]
+
+
 async def test_a_link_works_for_one_of_many_callers(world: World) -> None:
     link = credential(world, "link", START + HOUR)
     await world.store.write(lambda tx: tx.credentials.add(link, b"d"))

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
@@ -45,6 +46,18 @@ async def test_what_is_pending_is_committed_together(tmp_path: Path) -> None:
         hold.set()
         await asyncio.gather(waiting, *writes)
     assert signals.published == [frozenset({f"feed:{owner}"})], "told once: committed once"
+
+
+async def test_work_that_changes_nothing_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "t.db"
+    async with open_sqlite_store(path, MemoryVault(), NotedSignals(), HandClock()) as store:
+        await store.write(lambda tx: tx.accounts.owner())
+        log = path.with_name("t.db-wal").read_bytes()
+        taken = await store.write(
+            lambda tx: tx.queue.take(["turns"], limit=1, lease=timedelta(seconds=30))
+        )
+        assert taken == []
+        assert path.with_name("t.db-wal").read_bytes() == log
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

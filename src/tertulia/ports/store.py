@@ -128,11 +128,15 @@ class Credential:
 
 
 class Credentials(Protocol):
-    """Expired credentials are as good as absent in `find` and `consume`."""
+    """Expired credentials are as good as absent in `find`, `holds` and `consume`."""
 
     def add(self, credential: Credential, digest: bytes) -> None: ...
 
     def find(self, kind: CredentialKind, digest: bytes) -> Credential | None: ...
+
+    def holds(self, credential_id: str) -> bool:
+        """Whether it can still be found: asked before each event of a live answer, so cheap."""
+        ...
 
     def consume(self, kind: CredentialKind, digest: bytes) -> Credential | None:
         """Find and remove, so that of any number of callers one gets it."""

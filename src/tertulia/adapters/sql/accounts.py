@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 
 from tertulia.adapters.sql.schema import accounts, credentials
 from tertulia.adapters.sql.scope import Scope
-from tertulia.adapters.sql.statements import Row, given, statement
+from tertulia.adapters.sql.statements import Row, given, integer, statement
 from tertulia.domain.ids import UserId
 from tertulia.kit.clock import from_us, to_us
 from tertulia.kit.ids import new_id
@@ -24,6 +24,12 @@ _KIND = credentials.c.kind == given("of_kind")
 _DIGEST = credentials.c.digest == given("known_by")
 _ADD_CREDENTIAL = statement(insert(credentials))
 _FIND = statement(select(*_SECRETLESS).where(_KIND, _DIGEST))
+_HOLDS = statement(
+    select(integer(1)).where(
+        credentials.c.id == given("credential"),
+        or_(credentials.c.expires_us.is_(None), credentials.c.expires_us > given("now")),
+    )
+)
 _CONSUME = statement(delete(credentials).where(_KIND, _DIGEST).returning(*_SECRETLESS))
 _LIST = statement(
     select(*_SECRETLESS).where(_KIND).order_by(credentials.c.created_us, credentials.c.id)
@@ -78,6 +84,10 @@ class SqlCredentials:
 
     def find(self, kind: CredentialKind, digest: bytes) -> Credential | None:
         return self._live(self._scope.db.one(_FIND, {"of_kind": kind, "known_by": digest}))
+
+    def holds(self, credential_id: str) -> bool:
+        params = {"credential": credential_id, "now": self._scope.now_us}
+        return self._scope.db.one(_HOLDS, params) is not None
 
     def consume(self, kind: CredentialKind, digest: bytes) -> Credential | None:
         return self._live(self._scope.db.one(_CONSUME, {"of_kind": kind, "known_by": digest}))

@@ -147,6 +147,7 @@ class Writer:
         channels: set[str] = set()
         self._raw.execute("BEGIN IMMEDIATE")
         now_us: int = self._raw.execute(_LAST_TIME).fetchone()[0]
+        changes = self._raw.total_changes
         for job in jobs:
             job.result = job.error = None
             if job.future.cancelled():
@@ -157,7 +158,8 @@ class Writer:
             if job.error is None:
                 channels |= scope.channels
                 self._unclean_log |= scope.erased
-        self._raw.execute(_NOTE_TIME, (now_us,))
+        if self._raw.total_changes > changes:  # else the disk has nothing to wait for
+            self._raw.execute(_NOTE_TIME, (now_us,))
         crash_point("store.before_commit")
         self._raw.execute("COMMIT")
         crash_point("store.after_commit")

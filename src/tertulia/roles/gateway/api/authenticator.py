@@ -38,12 +38,28 @@ class Authenticator:
         """Credentials that were used and not noted yet."""
 
     async def __call__(self, connection: HTTPConnection) -> Principal | None:
-        principal = await self._principal(connection)
+        """A live answer asks again and again: that is one request, and the credential by which
+        it began is all that is looked at then."""
+        principal = cast("Principal | None", connection.scope["state"].get("principal"))
         if principal is not None:
-            await self._limit(connection, principal)
-            if principal.via != "open":
-                self.used.add(principal.credential_id)
+            if not await self._holds(principal):
+                return None
+        else:
+            principal = await self._principal(connection)
+            if principal is None:
+                return None
+            await self._limit(principal)
+            connection.scope["state"]["principal"] = principal
+        if principal.via != "open":
+            self.used.add(principal.credential_id)
         return principal
+
+    async def _holds(self, principal: Principal) -> bool:
+        if principal.via == "open":
+            return True
+        return await self._store.read(
+            lambda tx: tx.credentials.holds(principal.credential_id), brief=True
+        )
 
     async def _principal(self, connection: HTTPConnection) -> Principal | None:
         shown = connection.headers.get("authorization")
@@ -69,12 +85,10 @@ class Authenticator:
         connection.scope["state"]["credential"] = credential
         return Principal(user_id=credential.user_id, via=kind, credential_id=credential.id)
 
-    async def _limit(self, connection: HTTPConnection, principal: Principal) -> None:
+    async def _limit(self, principal: Principal) -> None:
         limit = self._settings.requests_per_minute
-        # A live socket asks again and again whether its caller may stay: that is one request.
-        if limit is None or connection.scope["state"].get("counted"):
+        if limit is None:
             return
-        connection.scope["state"]["counted"] = True
         key = f"requests:{principal.credential_id}"
         wait_s = await self._limiter.hit(key, limit=limit, per_s=60)
         if wait_s is not None:
