@@ -56,7 +56,7 @@ page-check: .venv/.dev .venv/.node
 	$(BIN)/python tools/page.py npm run check
 
 servers:
-	tools/servers.sh
+	PYTHON=$(PYTHON) tools/servers.sh
 
 bench: .venv/.dev page
 	$(BIN)/python -m bench $(ARGS)

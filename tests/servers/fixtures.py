@@ -10,11 +10,13 @@ from typing import Protocol, TypeVar
 
 import pytest
 
+from tests.servers.kafka import Kafka
 from tests.servers.nats import NATS
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.process import Server
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.redis import Redis
+from tests.servers.s3 import S3
 from tests.servers.session import Session
 
 S = TypeVar("S", bound=Server)
@@ -54,6 +56,18 @@ def postgres(servers: Session, requires: Requires) -> PostgreSQL:
 def rabbitmq(servers: Session, requires: Requires) -> RabbitMQ:
     """Take `with rabbitmq.vhost() as url`."""
     return _shared(RabbitMQ, servers, requires)
+
+
+@pytest.fixture(scope="session")
+def kafka(servers: Session, requires: Requires) -> Kafka:
+    """Begin the names of topics and groups with `kafka.prefix()`."""
+    return _shared(Kafka, servers, requires)
+
+
+@pytest.fixture(scope="session")
+def s3(servers: Session, requires: Requires) -> S3:
+    """Take `with s3.bucket() as bucket`."""
+    return _shared(S3, servers, requires)
 
 
 @pytest.fixture

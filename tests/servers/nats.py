@@ -1,8 +1,6 @@
 """NATS with JetStream."""
 
-import shutil
-
-from tests.servers.process import Run, Server
+from tests.servers.process import Run, Server, find_program
 
 
 class NATS(Server):
@@ -11,7 +9,7 @@ class NATS(Server):
 
     @classmethod
     def is_installed(cls) -> bool:
-        return shutil.which("nats-server") is not None
+        return find_program("nats-server") is not None
 
     @property
     def url(self) -> str:
@@ -19,7 +17,15 @@ class NATS(Server):
 
     def run(self) -> Run:
         place = ["--addr", self.place.address, "--port", str(self.port)]
-        return Run(command=["nats-server", "--jetstream", "--store_dir", "data", *place])
+        return Run(
+            command=[
+                find_program("nats-server") or "nats-server",
+                "--jetstream",
+                "--store_dir",
+                "data",
+                *place,
+            ]
+        )
 
     def is_ready(self) -> bool:
         return self.accepts()

@@ -62,6 +62,7 @@ class Server(ABC):
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        self._log_start = 0
 
     @classmethod
     @abstractmethod
@@ -157,6 +158,12 @@ class Server(ABC):
             return False
         return True
 
+    def said(self) -> str:
+        """What it has written to its log since it was started last."""
+        with self.place.log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
     def run_as_user(self, command: Sequence[str | Path]) -> None:
         """Run a command to its end as the server's user; ServerDiedError when it fails."""
         user = self.user()
@@ -183,6 +190,7 @@ class Server(ABC):
             if not _lock(state.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB):
                 raise ServerDiedError(self._complaint("runs already"))
             state.truncate(0)
+            self._log_start = log.tell()
             run = self.run()
             order = Order(
                 owner=self.place.owner,
@@ -218,6 +226,11 @@ class Server(ABC):
     def _complaint(self, what: str) -> str:
         log = self.place.log.read_text(errors="replace") if self.place.log.exists() else ""
         return f"{self.name} {what}; {self.place.log}:\n{log[-LOG_TAIL:]}"
+
+
+def find_program(name: str) -> str | None:
+    """Where it is; also where only administrators look."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/opt/homebrew/sbin")
 
 
 def _lock(handle: int, operation: int) -> bool:

@@ -1,6 +1,5 @@
 """RabbitMQ."""
 
-import shutil
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 
-from tests.servers.process import Run, Server
+from tests.servers.process import Run, Server, find_program
 
 # Debian's own rabbitmq-server wants to be root and knows one place for the data; the one that it
 # wraps does not. Elsewhere there is only that one.
@@ -31,7 +30,7 @@ SCRIPT: Final = 'epmd -address {address} -port {names} & exec "$@"'
 
 def program() -> str | None:
     found = sorted(str(path) for pattern in PROGRAMS for path in Path("/").glob(pattern))
-    return found[-1] if found else shutil.which("rabbitmq-server")
+    return found[-1] if found else find_program("rabbitmq-server")
 
 
 class RabbitMQ(Server):

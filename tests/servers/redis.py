@@ -1,8 +1,6 @@
 """Redis."""
 
-import shutil
-
-from tests.servers.process import Run, Server
+from tests.servers.process import Run, Server, find_program
 
 
 class Redis(Server):
@@ -13,7 +11,7 @@ class Redis(Server):
 
     @classmethod
     def is_installed(cls) -> bool:
-        return shutil.which("redis-server") is not None
+        return find_program("redis-server") is not None
 
     @property
     def url(self) -> str:
@@ -29,7 +27,7 @@ class Redis(Server):
             "save": "",
         }
         options = [part for name, value in settings.items() for part in (f"--{name}", value)]
-        return Run(command=["redis-server", *options])
+        return Run(command=[find_program("redis-server") or "redis-server", *options])
 
     def is_ready(self) -> bool:
         return self.accepts()

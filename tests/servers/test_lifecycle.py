@@ -5,15 +5,17 @@ import subprocess
 import pytest
 
 from tests.servers.fixtures import Private
+from tests.servers.kafka import Kafka
 from tests.servers.nats import NATS
 from tests.servers.postgresql import DurablePostgreSQL, PostgreSQL
 from tests.servers.process import Server
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.redis import Redis
+from tests.servers.s3 import S3
 
 pytestmark = pytest.mark.server
 
-KINDS = [PostgreSQL, DurablePostgreSQL, Redis, NATS, RabbitMQ]
+KINDS = [PostgreSQL, DurablePostgreSQL, Redis, NATS, RabbitMQ, Kafka, S3]
 
 
 @pytest.mark.parametrize("kind", KINDS)
