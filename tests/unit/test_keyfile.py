@@ -3,6 +3,7 @@
 import base64
 import stat
 import threading
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,12 @@ from tertulia.adapters.keyfile.keyring import KeyringError
 from tertulia.adapters.keyfile.opener import open_key_vault
 from tertulia.adapters.keyfile.settings import MasterKeySettings
 from tertulia.adapters.keyfile.vault import FixedKeysError, KeyFileExposedError, KeyFileMissingError
+from tertulia.assembly.openers import OPENERS
+from tertulia.assembly.settings import load_settings
+from tertulia.assembly.wiring import Wiring
 from tertulia.kit.process_settings import ProcessSettings
 from tertulia.kit.sealing import new_key
+from tertulia.ports.key_vault import KeyVault
 
 
 def files(folder: Path) -> list[Path]:
@@ -167,22 +172,40 @@ def test_an_older_copy_of_the_keyring_is_taken_in(path: Path) -> None:
         vault.adopt(Keyring.fresh())
 
 
+def wiring(stack: AsyncExitStack, home: Path, store_url: str = "") -> Wiring:
+    return Wiring(stack, OPENERS, load_settings({"home": home, "store.url": store_url}), {})
+
+
 async def test_a_new_home_gets_a_key_file(tmp_path: Path) -> None:
-    async with open_key_vault(ProcessSettings(home=tmp_path), MasterKeySettings()) as vault:
-        assert isinstance(vault, FileVault)
+    async with AsyncExitStack() as stack:
+        assert await wiring(stack, tmp_path).port(KeyVault)
     assert (tmp_path / "master.key").exists()
 
 
-async def test_no_key_is_made_beside_a_database(tmp_path: Path) -> None:
-    (tmp_path / "tertulia.db").write_bytes(b"something")
-    with pytest.raises(KeyFileMissingError):
-        async with open_key_vault(ProcessSettings(home=tmp_path), MasterKeySettings()):
-            pass
-    assert not (tmp_path / "master.key").exists()
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_no_key_is_made_for_a_database_that_holds_something(
+    tmp_path: Path, *, elsewhere: bool
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    database = tmp_path / "chat.db" if elsewhere else home / "tertulia.db"
+    database.write_bytes(b"something")
+    async with AsyncExitStack() as stack:
+        with pytest.raises(KeyFileMissingError):
+            await wiring(stack, home, f"sqlite:///{database}" if elsewhere else "").port(KeyVault)
+    assert not (home / "master.key").exists()
+
+
+async def test_a_database_that_is_not_used_keeps_no_key_from_being_made(tmp_path: Path) -> None:
+    (tmp_path / "tertulia.db").write_bytes(b"of former days")
+    async with AsyncExitStack() as stack:
+        assert await wiring(stack, tmp_path, f"sqlite:///{tmp_path}/chat.db").port(KeyVault)
+    assert (tmp_path / "master.key").exists()
 
 
 async def test_a_key_in_the_settings_needs_no_file(tmp_path: Path) -> None:
     settings = MasterKeySettings(key=SecretStr(bytes(32).hex()))
-    async with open_key_vault(ProcessSettings(home=tmp_path), settings) as vault:
+    process = ProcessSettings(home=tmp_path)
+    async with open_key_vault(process, settings, written=lambda: False) as vault:
         assert isinstance(vault, EnvironmentVault)
     assert files(tmp_path) == []

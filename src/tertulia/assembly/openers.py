@@ -4,11 +4,15 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, cast
 
+from tertulia.adapters.keyfile.settings import MasterKeySettings
 from tertulia.adapters.memory.settings import MemorySettings
 from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
+from tertulia.adapters.sql.settings import StoreSettings
 from tertulia.assembly.models import chat_model, model_catalogue
 from tertulia.kit.clock import Clock
+from tertulia.kit.process_settings import ProcessSettings
 from tertulia.ports.bus import Bus
+from tertulia.ports.key_vault import KeyVault
 from tertulia.ports.language import LanguageDetector
 from tertulia.ports.leases import Leases
 from tertulia.ports.rate_limiter import RateLimiter
@@ -39,10 +43,18 @@ async def store_admin(store: Store) -> AsyncGenerator[StoreAdmin]:
     yield cast("StoreAdmin", store)
 
 
-def key_vault() -> Opener:
+@asynccontextmanager
+async def key_vault(
+    process: ProcessSettings, settings: MasterKeySettings, database: StoreSettings
+) -> AsyncGenerator[KeyVault]:
     from tertulia.adapters.keyfile.opener import open_key_vault
 
-    return open_key_vault
+    def written() -> bool:
+        path = database.database(process.home)
+        return path.exists() and path.stat().st_size > 0
+
+    async with open_key_vault(process, settings, written=written) as vault:
+        yield vault
 
 
 @asynccontextmanager
@@ -104,7 +116,7 @@ OPENERS: Final[Mapping[str, Callable[[], Opener]]] = {
     "Bus": lambda: bus,
     "ChatModel": lambda: chat_model,
     "Http": http,
-    "KeyVault": key_vault,
+    "KeyVault": lambda: key_vault,
     "LanguageDetector": lambda: languages,
     "Leases": lambda: leases,
     "ModelCatalogue": lambda: model_catalogue,

@@ -1,6 +1,6 @@
 """The opener of the key vault: an environment variable when given, else the key file."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,17 +17,13 @@ def key_file(process: ProcessSettings, settings: MasterKeySettings) -> Path:
 
 @asynccontextmanager
 async def open_key_vault(
-    process: ProcessSettings, settings: MasterKeySettings
+    process: ProcessSettings, settings: MasterKeySettings, *, written: Callable[[], bool]
 ) -> AsyncGenerator[EnvironmentVault | FileVault]:
-    """A new key is made only for a home that holds no database yet: beside one it would be of no
-    use, and would hide that the right key is missing (KeyFileMissingError)."""
+    """`written`: whether the database holds something already. Then no key is made: a new one
+    would be of no use, and would hide that the right one is missing (KeyFileMissingError)."""
     text = settings.key.get_secret_value()
     if text:
         yield EnvironmentVault(text)
         return
     path = key_file(process, settings)
-    database = process.home.expanduser().absolute() / "tertulia.db"
-    if database.exists() and database.stat().st_size:
-        yield FileVault(path)
-    else:
-        yield FileVault.create(path)
+    yield FileVault.create(path) if path.exists() or not written() else FileVault(path)
