@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tertulia.adapters.embedded.model import EmbeddedModel, NoModelError
+from tertulia.adapters.embedded.model import EmbeddedModel, NoModelError, NoRuntimeError
 from tertulia.adapters.embedded.opening import open_catalogue, open_embedded
 from tertulia.adapters.embedded.process import CHILD, Launch, LoadError
 from tertulia.adapters.embedded.runtime import Runtime
@@ -409,9 +409,22 @@ async def test_without_a_model_it_opens_and_says_what_is_missing(tmp_path: Path)
         offered = (await model.models())[0]
         assert not offered.ready
         assert "tertulia model pull" in offered.note
-        with pytest.raises(NoModelError):
+        with pytest.raises(NoModelError) as caught:
             await heard(model, ask("hello", model=offered.id))
+        assert not caught.value.transient
         assert await model.count_tokens(offered.id, ["hello"]) == [3]
+
+
+async def test_without_its_runtime_it_says_what_to_install(shelf: Path) -> None:
+    async with open_catalogue(ModelsSettings(directory=shelf), shelf, entries=[]) as catalogue:
+        model = EmbeddedModel(catalogue.shelf, EmbeddedSettings(), runnable=False)
+        model.refresh()
+        for asked in (model.models(), heard(model, ask("hello"))):
+            with pytest.raises(NoRuntimeError, match=r"tertulia\[embedded\]") as caught:
+                await asked
+            assert not caught.value.transient
+        assert await model.count_tokens("small", ["hello"]) == [3]
+        assert not model.loaded()
 
 
 async def test_file_that_is_no_model_is_told_and_not_loaded(tmp_path: Path) -> None:

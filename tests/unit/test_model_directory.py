@@ -31,7 +31,8 @@ class Source:
 
     async def models(self) -> Sequence[ModelInfo]:
         if not self.reachable:
-            raise ModelUnavailableError
+            msg = f"{self.name} is away."
+            raise ModelUnavailableError(msg)
         return [ModelInfo(id=id_, window_tokens=1, owned_by=self.name) for id_ in self.offers]
 
     async def count_tokens(self, model: str, texts: Sequence[str]) -> Sequence[int]:
@@ -82,8 +83,10 @@ async def test_unreachable_source_hides_its_models_only() -> None:
 
 
 async def test_no_reachable_source_is_unavailable() -> None:
-    directory = ModelDirectory([Source("a", ["x"], reachable=False)])
-    with pytest.raises(ModelUnavailableError):
+    directory = ModelDirectory(
+        [Source("a", ["x"], reachable=False), Source("b", [], reachable=False)]
+    )
+    with pytest.raises(ModelUnavailableError, match="a is away"):
         await directory.models()
 
 

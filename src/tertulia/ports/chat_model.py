@@ -69,7 +69,10 @@ class ModelInfo:
 
 
 class ModelError(TertuliaError):
-    """The model did not answer. Whatever was streamed before is not a complete answer."""
+    """The model did not answer. Whatever was streamed before is not a complete answer.
+
+    `transient`: the same request may succeed within seconds, so asking again is worth it.
+    """
 
     code = "model_failed"
     kind = Kind.UPSTREAM

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import importlib.util
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final, Protocol, Self
@@ -30,6 +29,14 @@ class NoModelError(ModelUnavailableError):
     """No language model is installed yet: get one on the page, or with `tertulia model pull`."""
 
     code = "no_model"
+    transient = False  # until somebody gets one, which takes longer than a turn waits
+
+
+class NoRuntimeError(LoadError):
+    """The embedded runtime is missing: install tertulia[embedded] or name an endpoint (--model)."""
+
+    code = "no_runtime"
+    transient = False
 
 
 class Shelf(Protocol):
@@ -105,9 +112,11 @@ class EmbeddedModel:
     never under a running answer.
     """
 
-    def __init__(self, shelf: Shelf, settings: EmbeddedSettings) -> None:
+    def __init__(self, shelf: Shelf, settings: EmbeddedSettings, *, runnable: bool) -> None:
+        """`runnable`: whether the runtime is installed."""
         self._shelf = shelf
         self._settings = settings
+        self._runnable = runnable
         self._entries: dict[str, _Loaded] = {}
         self._default: str | None = None
         self._one_load = asyncio.Lock()
@@ -118,7 +127,7 @@ class EmbeddedModel:
     def refresh(self) -> None:
         """Load what is now in use, and switch to it as soon as it is loaded; let go of what is
         there no more. Returns at once."""
-        wanted = self._shelf.in_use()
+        wanted = self._shelf.in_use() if self._runnable else None
         if self._default not in self._entries or wanted is None:
             self._default = wanted.name if wanted else None
         if wanted is not None:
@@ -134,6 +143,8 @@ class EmbeddedModel:
         return {name: runtime for name, runtime in found.items() if runtime is not None}
 
     async def models(self) -> Sequence[ModelInfo]:
+        if not self._runnable:
+            raise NoRuntimeError
         present = sorted(self._shelf.present(), key=lambda model: model.name != self._default)
         return [self._info(model) for model in present] or [self._shelf.offered()]
 
@@ -163,6 +174,8 @@ class EmbeddedModel:
             await asyncio.gather(*self._stopping)
 
     def _requested(self, name: str) -> _Loaded:
+        if not self._runnable:
+            raise NoRuntimeError
         wanted = name or self._default
         model = self._shelf.find(wanted) if wanted else self._shelf.in_use()
         if model is None and (not self._shelf.present() or not wanted):
@@ -185,9 +198,6 @@ class EmbeddedModel:
         return entry
 
     async def _load(self, model: ModelFile) -> Runtime:
-        if importlib.util.find_spec("xllamacpp") is None:
-            msg = "The embedded runtime is not installed: install tertulia[embedded]."
-            raise LoadError(msg)
         async with self._one_load:
             await self._make_room(model)
             return await Runtime.start(model, self._settings)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,8 @@ async def open_embedded(
     it answers and `upgrade` is wished, the best one that fits is pulled behind that."""
     from tertulia.adapters.embedded.model import EmbeddedModel
 
-    model = EmbeddedModel(catalogue.shelf, settings)
+    runnable = find_spec("xllamacpp") is not None
+    model = EmbeddedModel(catalogue.shelf, settings, runnable=runnable)
     catalogue.on_change(model.refresh)
     model.refresh()
     tasks = [asyncio.create_task(catalogue.keep())]

@@ -25,16 +25,20 @@ class ModelDirectory:
         self._source_of: dict[str, ChatModel] = {}
 
     async def models(self) -> Sequence[ModelInfo]:
-        """What every reachable source offers; ModelUnavailableError when none is reachable."""
+        """What every reachable source offers; when none is, what the first one says of it."""
         listings = await asyncio.gather(*(_models_of(source) for source in self._sources))
         models: dict[str, ModelInfo] = {}
         source_of: dict[str, ChatModel] = {}
+        problems: list[ModelUnavailableError] = []
         for source, listing in zip(self._sources, listings, strict=True):
-            for model in listing or ():
+            if isinstance(listing, ModelUnavailableError):
+                problems.append(listing)
+                continue
+            for model in listing:
                 models.setdefault(model.id, model)
                 source_of.setdefault(model.id, source)
-        if all(listing is None for listing in listings):
-            raise ModelUnavailableError
+        if len(problems) == len(listings):
+            raise problems[0]
         self._source_of = source_of
         return list(models.values())
 
@@ -66,11 +70,11 @@ class ModelDirectory:
         raise ModelNotFoundError(model=model)
 
 
-async def _models_of(source: ChatModel) -> Sequence[ModelInfo] | None:
+async def _models_of(source: ChatModel) -> Sequence[ModelInfo] | ModelUnavailableError:
     try:
         return await source.models()
-    except ModelUnavailableError:
-        return None
+    except ModelUnavailableError as error:
+        return error
 
 
 async def _answers_to(source: ChatModel, model: str) -> bool:
