@@ -6,7 +6,6 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --require-hashes
-MODEL ?= smollm2-135m-instruct
 ARGS ?=
 
 .PHONY: help run test campaigns check lint contracts budgets types page-check servers bench docs \
@@ -25,8 +24,7 @@ help:
 	@echo 'make lock       lock the dependencies anew             (ARGS=--upgrade)'
 
 run: page
-	-@$(BIN)/tertulia model list --json | grep -q '"in_use"' || $(BIN)/tertulia model pull $(MODEL)
-	@$(BIN)/tertulia up $(ARGS)
+	@$(BIN)/tertulia up --pull $(ARGS)
 
 test: .venv/.dev page
 	@tools/servers.sh --try

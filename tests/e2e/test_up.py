@@ -17,6 +17,9 @@ import httpx
 import pytest
 
 from tests.e2e.server import Server, environment, tertulia
+from tests.smollm2 import smollm2
+
+__all__ = ["smollm2"]
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +104,33 @@ def test_without_a_model_it_starts_and_says_how_to_get_one(tmp_path: Path) -> No
     assert ready.status_code == 503
     assert "model" in ready.json()["missing"]
     assert ["tertulia model pull" in line for line in server.errors] == [True]
+
+
+@pytest.fixture
+def nowhere(unused_port: int) -> dict[str, str]:
+    """Settings by which no model can be pulled."""
+    index = f"http://127.0.0.1:{unused_port}"
+    return {"TERTULIA_MODELS_SOURCES": '["index"]', "TERTULIA_MODELS_INDEX_URL": index}
+
+
+def test_a_model_that_cannot_be_pulled_is_told_and_does_not_keep_it_from_starting(
+    tmp_path: Path, nowhere: dict[str, str]
+) -> None:
+    home = tmp_path / "home"
+    with Server(home, model="embedded", options=["--pull"], variables=nowhere) as server:
+        assert httpx.get(f"{server.url}/health").status_code == 200
+    assert any(line.startswith("No model could be pulled: ") for line in server.errors)
+
+
+def test_nothing_is_pulled_when_there_is_a_model_or_another_answers(
+    tmp_path: Path, nowhere: dict[str, str], smollm2: Path
+) -> None:
+    own = {**nowhere, "TERTULIA_MODELS_OWN": json.dumps([str(smollm2)])}
+    for model, variables in (("embedded", own), ("echo", nowhere)):
+        options = ["--pull"]
+        with Server(tmp_path / model, model, options=options, variables=variables) as server:
+            assert httpx.get(f"{server.url}/health").status_code == 200
+        assert server.errors == []
 
 
 def test_an_endpoint_that_is_down_is_told_and_does_not_keep_it_from_starting(

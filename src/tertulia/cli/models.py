@@ -11,10 +11,13 @@ from tertulia.cli.work import with_ports
 from tertulia.kit.errors import Kind, TertuliaError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tertulia.ports.model_catalogue import CatalogueEntry, ModelCatalogue
 
 LOOK_S: Final = 0.2  # between two looks at a pull's progress
 BUSY: Final = {"pulling", "verifying"}
+UNDONE: Final = {"pulling", "failed"}
 MB: Final = 1_000_000
 
 models = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -95,6 +98,28 @@ def remove(name: NameArgument, home: HomeOption = None) -> None:
     with_ports(home, delete)
 
 
+def pull_first(home: "Path | None", model: str | None) -> None:
+    """Get the smallest model of the catalogue when the embedded runtime is to answer and has
+    none. What keeps it from coming is told, and hinders nothing else."""
+    from tertulia.assembly.settings import load_settings
+    from tertulia.kit.process_settings import ProcessSettings
+    from tertulia.ports.model_catalogue import ModelCatalogue
+
+    if load_settings({"home": home, "model": model}).of(ProcessSettings).model != "embedded":
+        return
+
+    async def get(catalogue: ModelCatalogue) -> None:
+        entries = await catalogue.list()
+        if not any(entry.state == "in_use" for entry in entries):
+            await catalogue.pull(entries[0].name)
+            await _follow(catalogue, entries[0].name)
+
+    try:
+        with_ports(home, get)
+    except PullFailedError as error:
+        typer.echo(f"No model could be pulled: {error.message}", err=True)
+
+
 async def _follow(catalogue: "ModelCatalogue", name: str) -> None:
     """Show a pull's progress on stderr until it has ended."""
     from rich.console import Console
@@ -109,7 +134,9 @@ async def _follow(catalogue: "ModelCatalogue", name: str) -> None:
                 task,
                 description=f"{name} {entry.state}",
                 total=entry.size_bytes,
-                completed=entry.done_bytes if entry.state == "pulling" else entry.size_bytes,
+                completed=entry.done_bytes
+                if entry.state in {"pulling", "failed"}
+                else entry.size_bytes,
             )
             if entry.state not in BUSY:
                 break

@@ -26,6 +26,10 @@ OpenOption = Annotated[
     bool | None,
     typer.Option("--open", help="Let /chat and /v1 be called without a token (loopback only)."),
 ]
+PullOption = Annotated[
+    bool,
+    typer.Option("--pull", help="Get a small model first, when the embedded runtime has none."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

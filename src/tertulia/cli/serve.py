@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tertulia.cli.options import AddressOption, HomeOption, ModelOption, OpenOption
+from tertulia.cli.models import pull_first
+from tertulia.cli.options import AddressOption, HomeOption, ModelOption, OpenOption, PullOption
 from tertulia.cli.work import finish
 from tertulia.kit.errors import TertuliaError
 
@@ -35,6 +36,8 @@ def up(
     address: AddressOption = None,
     model: ModelOption = None,
     open_: OpenOption = None,
+    *,
+    pull: PullOption = False,
 ) -> None:
     """Serve everything in one process, and print a link to sign in with.
 
@@ -43,6 +46,8 @@ def up(
     """
     from tertulia.assembly.roles import ROLES
 
+    if pull:
+        pull_first(home, model)
     options = {"home": home, "address": address, "model": model, "open": open_}
     serve_roles(ROLES, options, link=True)
 
