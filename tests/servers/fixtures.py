@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 import pytest
 
+from tests.servers.cassandra import Cassandra, CassandraNode
 from tests.servers.kafka import Kafka
 from tests.servers.nats import NATS
 from tests.servers.postgresql import PostgreSQL
@@ -68,6 +69,28 @@ def kafka(servers: Session, requires: Requires) -> Kafka:
 def s3(servers: Session, requires: Requires) -> S3:
     """Take `with s3.bucket() as bucket`."""
     return _shared(S3, servers, requires)
+
+
+@pytest.fixture(scope="session")
+def cassandra_cluster(servers: Session, requires: Requires) -> Generator[Cassandra]:
+    """Ask for `cassandra` or `cassandra_alone` instead."""
+    requires(CassandraNode.is_installed(), CassandraNode.needs)
+    with Cassandra.shared(servers) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def cassandra(cassandra_cluster: Cassandra) -> Generator[Cassandra]:
+    """Take `with cassandra.keyspace() as url`, best once for a file; all nodes are there."""
+    with cassandra_cluster.used():
+        yield cassandra_cluster
+
+
+@pytest.fixture
+def cassandra_alone(cassandra_cluster: Cassandra) -> Generator[Cassandra]:
+    """The same cluster, and nobody else at it: its nodes may be killed, and are back at the end."""
+    with cassandra_cluster.taken():
+        yield cassandra_cluster
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ from tools.jars import classpath
 
 # Servers of tests live for minutes: the first compiler alone, and the collector without threads
 # of its own, start in half the time and leave the cores to the tests.
-QUICK: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-XX:-UsePerfData")
+QUICK: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData")
+# Native libraries are unpacked in the server's folder, which is removed with all that is in it.
+HERE: Final = ("-Djava.io.tmpdir=.", "-Djna.tmpdir=.")
 
 
 @cache
@@ -31,4 +33,9 @@ def command(
     """What runs `main` of the server's jars; arguments may follow."""
     jars = ":".join(map(str, classpath(server) or ()))
     heap = f"-Xms{heap_mb}m", f"-Xmx{heap_mb}m"
-    return [java() or "java", *heap, *QUICK, *options, "-cp", jars, main]
+    return [java() or "java", *heap, *QUICK, *HERE, *options, "-cp", jars, main]
+
+
+def jar(server: str, name: str) -> Path:
+    """One of the server's jars."""
+    return next(path for path in classpath(server) or () if path.name.startswith(f"{name}-"))

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,24 +110,19 @@ class Server(ABC):
     def start(self) -> None:
         """Return when it serves; ServerDiedError when it does not come to that."""
         self._launch()
-        deadline = time.monotonic() + self.start_s
-        while not self.is_ready():
-            if not self.is_running:
-                raise ServerDiedError(self._complaint("ended while it started"))
-            if time.monotonic() > deadline:
-                self.kill()
-                raise ServerDiedError(self._complaint(f"was not ready in {self.start_s:.0f} s"))
-            time.sleep(POLL_S)
+        if not wait_until(lambda: not self.is_running or self.is_ready(), self.start_s):
+            self.kill()
+            raise ServerDiedError(self.complaint(f"was not ready in {self.start_s:.0f} s"))
+        if not self.is_running:
+            raise ServerDiedError(self.complaint("ended while it started"))
 
     def stop(self) -> None:
         """As an operator does it: it may finish what it is at; killed after a minute."""
-        self._signal(self.run().stop_signal)
-        deadline = time.monotonic() + STOP_S
-        while self.is_running:
-            if time.monotonic() > deadline:
-                self.kill()
-                raise ServerDiedError(self._complaint(f"did not stop in {STOP_S:.0f} s"))
-            time.sleep(POLL_S)
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, self.run().stop_signal)
+        if not wait_until(lambda: not self.is_running, STOP_S):
+            self.kill()
+            raise ServerDiedError(self.complaint(f"did not stop in {STOP_S:.0f} s"))
 
     def kill(self) -> None:
         """`kill -9` of all its processes; nothing of it runs on return. It may be down already."""
@@ -164,6 +159,11 @@ class Server(ABC):
             log.seek(self._log_start)
             return log.read().decode(errors="replace")
 
+    def complaint(self, what: str) -> str:
+        """`what` it did, and the end of its log."""
+        log = self.place.log.read_text(errors="replace") if self.place.log.exists() else ""
+        return f"{self.name} {what}; {self.place.log}:\n{log[-LOG_TAIL:]}"
+
     def run_as_user(self, command: Sequence[str | Path]) -> None:
         """Run a command to its end as the server's user; ServerDiedError when it fails."""
         user = self.user()
@@ -179,7 +179,7 @@ class Server(ABC):
                 extra_groups=None if user is None else [],
             )
         if done.returncode:
-            raise ServerDiedError(self._complaint(f"{command[0]} failed"))
+            raise ServerDiedError(self.complaint(f"{command[0]} failed"))
 
     @property
     def _state(self) -> Path:
@@ -188,7 +188,7 @@ class Server(ABC):
     def _launch(self) -> None:
         with self._state.open("ab") as state, self.place.log.open("ab") as log:
             if not _lock(state.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB):
-                raise ServerDiedError(self._complaint("runs already"))
+                raise ServerDiedError(self.complaint("runs already"))
             state.truncate(0)
             self._log_start = log.tell()
             run = self.run()
@@ -209,11 +209,6 @@ class Server(ABC):
                 check=False,
             )
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self.is_running:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, number)
-
     def _signal_all(self, number: signal.Signals) -> None:
         """Also to processes that have left the group, as PostgreSQL's do."""
         listed = subprocess.check_output(["ps", "-A", "-o", "ppid=,pid="], text=True)
@@ -223,9 +218,15 @@ class Server(ABC):
             os.kill(member, number)
             family += [child for parent, child in parents if parent == member]
 
-    def _complaint(self, what: str) -> str:
-        log = self.place.log.read_text(errors="replace") if self.place.log.exists() else ""
-        return f"{self.name} {what}; {self.place.log}:\n{log[-LOG_TAIL:]}"
+
+def wait_until(condition: Callable[[], bool], within_s: float) -> bool:
+    """Whether the condition came true in time."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_S)
+    return True
 
 
 def find_program(name: str) -> str | None:

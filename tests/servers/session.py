@@ -7,7 +7,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -58,7 +58,7 @@ class Session:
     def once(self, name: str, make: Callable[[], list[Place]]) -> list[Place]:
         """What `make` returned to the first process that came here with this name."""
         made = self.folder / f"{name}.json"
-        with self.locked(name):
+        with closing(self.lock(name)) as lock, lock.held(fcntl.LOCK_EX):
             if not made.exists():
                 made.write_bytes(MADE.dump_json(_try(make)))
         match MADE.validate_json(made.read_bytes()):
@@ -67,12 +67,8 @@ class Session:
             case places:
                 return places
 
-    @contextmanager
-    def locked(self, name: str, *, alone: bool = True) -> Generator[None]:
-        """Hold the lock of this name; not `alone` is together with all who are not alone either."""
-        with (self.folder / f"{name}.lock").open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-            yield
+    def lock(self, name: str) -> "Lock":
+        return Lock(self.folder / f"{name}.lock")
 
     def place(self, kind: type[Server]) -> Place:
         """A new empty folder, and ports that nobody uses."""
@@ -96,6 +92,31 @@ class Session:
             server.remove()
             raise
         return server
+
+
+class Lock:
+    """A lock among the processes of the run, by a file; not among the threads of one."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab")
+        self._held = fcntl.LOCK_UN
+
+    @contextmanager
+    def held(self, how: int) -> Generator[None]:
+        """Hold it, LOCK_SH or LOCK_EX; what was held before is held again afterwards."""
+        before = self._held
+        self._take(how)
+        try:
+            yield
+        finally:
+            self._take(before)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _take(self, how: int) -> None:
+        fcntl.flock(self._file, how)
+        self._held = how
 
 
 def free_ports(count: int) -> tuple[int, ...]:
