@@ -79,7 +79,8 @@ LOGGING: Final = """\
 class CassandraNode(Server):
     """One of the three; `ports` are the same for all: of CQL, and of the nodes among themselves.
 
-    What it alone was told in the last 0.1 s before it is killed, it may lose.
+    Killed, it may lose what it was told in its last ten seconds, as in production; a quorum does
+    not.
     """
 
     name = "cassandra"
@@ -234,7 +235,7 @@ class Cassandra:
             self.execute(f"DROP KEYSPACE {name}")
 
     def execute(self, statement: str) -> list[Any]:
-        """Run one statement; the rows that it gives."""
+        """Run one statement, agreed on by a quorum; the rows that it gives."""
         if self._session is None:
             self._session = self._connect()
         return list(self._session.execute(statement))
@@ -276,7 +277,10 @@ class Cassandra:
     def _connect(self) -> Any:
         addresses = [node.place.address for node in self.nodes]
         policy = driver.policies.WhiteListRoundRobinPolicy(addresses)
-        profile = driver.cluster.ExecutionProfile(policy, request_timeout=30)
+        quorum = driver.ConsistencyLevel.LOCAL_QUORUM
+        profile = driver.cluster.ExecutionProfile(
+            policy, consistency_level=quorum, request_timeout=30
+        )
         cluster = driver.cluster.Cluster(
             addresses,
             port=self.nodes[0].port,

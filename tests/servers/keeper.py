@@ -106,9 +106,9 @@ def is_alive(pid: int) -> bool:
 
 def clear(server: int) -> None:
     """Kill what is left of the server, and return when nothing is."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(server, signal.SIGKILL)
     while True:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(server, signal.SIGKILL)
         for orphan in children():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(orphan, signal.SIGKILL)

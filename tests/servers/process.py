@@ -117,7 +117,9 @@ class Server(ABC):
             raise ServerDiedError(self.complaint("ended while it started"))
 
     def stop(self) -> None:
-        """As an operator does it: it may finish what it is at; killed after a minute."""
+        """As an operator does it: it may finish what it is at. It may be down already."""
+        if not self.is_running:
+            return
         with suppress(ProcessLookupError):
             os.kill(self.pid, self.run().stop_signal)
         if not wait_until(lambda: not self.is_running, STOP_S):
@@ -213,7 +215,7 @@ class Server(ABC):
         """Also to processes that have left the group, as PostgreSQL's do."""
         listed = subprocess.check_output(["ps", "-A", "-o", "ppid=,pid="], text=True)
         parents = [tuple(map(int, line.split())) for line in listed.splitlines()]
-        family = [self.pid]
+        family = [self.pid] if self.is_running else []
         for member in family:
             os.kill(member, number)
             family += [child for parent, child in parents if parent == member]

@@ -34,7 +34,11 @@ def program() -> str | None:
 
 
 class RabbitMQ(Server):
-    """With its HTTP interface, and the user `guest` who may do everything."""
+    """With its HTTP interface, and the user `guest` who may do everything.
+
+    A quorum queue is safe from `kill` half a second after it was declared, or after `stop`: older
+    ones write its name down no sooner (rabbitmq/ra#443), and then never find it a leader again.
+    """
 
     name = "rabbitmq"
     needs = "RabbitMQ (make servers)"
