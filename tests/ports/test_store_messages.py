@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from tertulia.domain.ids import ConversationId, MessageId
 from tertulia.domain.messages import Author, ContextReport, Feedback, Labels, Message, Status, Usage
 from tertulia.ports.store import (
+    ANY_LENGTH,
+    PAGE_CHARACTERS,
     AlreadyExistsError,
     MessageChange,
     MissingError,
@@ -97,6 +99,37 @@ async def test_pages_go_both_ways_and_meet(world: World, limit: int) -> None:
     while found := await page(before=backward[0].seq, after=None):
         backward = [*found, *backward]
     assert [m.id for m in forward] == [m.id for m in backward] == ids
+
+
+async def test_long_messages_end_a_page_before_its_limit(world: World) -> None:
+    cid, half = await world.conversation(), "x" * (PAGE_CHARACTERS // 2)
+    parent: MessageId | None = None
+    for text in ("short", half, half, "y" + half, half, 3 * half):
+        parent = (await world.append(message(cid, parent, text=text))).id
+    leaf = parent
+    assert leaf is not None
+
+    async def page(*, before: int | None = None, after: int | None = None) -> list[int]:
+        found = await world.store.read(
+            lambda tx: tx.messages.page(cid, before=before, after=after, limit=200)
+        )
+        return [m.seq for m in found]
+
+    async def path(characters: int) -> list[int]:
+        found = await world.store.read(
+            lambda tx: tx.messages.path(cid, leaf, limit=200, characters=characters)
+        )
+        return [m.seq for m in found]
+
+    assert await page(after=0) == [1, 2, 3]
+    assert await page(after=3) == [4, 5]
+    assert await page(after=5) == [6]
+    assert await page() == [6]
+    assert await page(before=6) == [4, 5]
+    assert await page(before=4) == [1, 2, 3]
+    assert await path(0) == [6]
+    assert await path(3 * len(half)) == [5, 6]
+    assert await path(ANY_LENGTH) == [1, 2, 3, 4, 5, 6]
 
 
 @given(parents=st.lists(st.integers(0, 30), min_size=1, max_size=25), limit=st.integers(1, 30))

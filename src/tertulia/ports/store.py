@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 from tertulia.domain.conversations import Conversation
 from tertulia.domain.events import Event
@@ -13,6 +13,13 @@ from tertulia.domain.messages import Author, ContextReport, Feedback, Labels, Me
 from tertulia.kit.errors import Kind, TertuliaError
 
 T = TypeVar("T")
+
+# A reader that takes nothing holds one page: a hundred long messages would be 100 MB of it.
+PAGE_CHARACTERS: Final = 256 * 1024
+"""A page ends, before its limit, with the message whose text goes beyond this."""
+
+ANY_LENGTH: Final = 2**62
+"""No bound of characters."""
 
 
 class StoreUnavailableError(TertuliaError):
@@ -241,13 +248,20 @@ class MessageLog(Protocol):
         limit: int,
     ) -> Sequence[Message]:
         """In order of `seq`: those after `after`; else the last ones before `before` (or of
-        all)."""
+        all). Fewer than `limit` when their text goes beyond PAGE_CHARACTERS; an empty page
+        alone says that there are no more."""
         ...
 
     def path(
-        self, conversation_id: ConversationId, leaf_id: MessageId, *, limit: int
+        self,
+        conversation_id: ConversationId,
+        leaf_id: MessageId,
+        *,
+        limit: int,
+        characters: int = ANY_LENGTH,
     ) -> Sequence[Message]:
-        """The branch that ends at the leaf, oldest first, at most its last `limit` messages."""
+        """The branch that ends at the leaf, oldest first, at most its last `limit` messages, and
+        of those not more than go beyond `characters` together."""
         ...
 
     def checkpoint(

@@ -4,10 +4,13 @@ import asyncio
 
 import pytest
 
-from tertulia.domain.ids import ConversationId, MessageId
+from tertulia.domain.access import Principal
+from tertulia.domain.ids import ConversationId, MessageId, UserId
 from tertulia.domain.messages import Author
 from tertulia.kit.ids import new_id
 from tertulia.ports.recent_turns import RecentMessage
+from tertulia.ports.store import PAGE_CHARACTERS
+from tertulia.roles.chat.service.export_conversation import every_message, shown_branch
 from tests.roles.serving import Json, Serving
 
 
@@ -190,6 +193,26 @@ async def test_export_as_markdown_shows_the_branch(served: Serving) -> None:
         "# Plans", "## You", "one", "## Assistant", "eins", "## You", "two",
         "## Assistant (queued)",
     ]  # fmt: skip
+
+
+async def test_long_export_is_whole_and_read_page_by_page(served: Serving) -> None:
+    conversation = await served.conversation()
+    long = "x" * (PAGE_CHARACTERS + 1)
+    said = [f"{number}{long}" for number in range(3)]
+    for text in said:
+        turn = await served.turn(conversation, text)
+        await served.scribe.write(turn["reply"], "yes")
+    path = f"/api/conversations/{conversation['id']}/export"
+    messages = (await served.client.get(path)).json()["messages"]
+    assert [message["seq"] for message in messages] == [1, 2, 3, 4, 5, 6]
+    assert [message["text"] for message in messages[::2]] == said
+    shown = (await served.client.get(f"{path}?format=markdown")).text
+    assert [line for line in shown.splitlines() if line.endswith("xx")] == said
+    me = Principal(user_id=UserId(served.owner_id), via="session", credential_id="")
+    for pages in (every_message, shown_branch):
+        read = [len(page) async for page in pages(served.scribe.store, me, conversation["id"])]
+        assert sum(read) == 6
+        assert max(read) == 2
 
 
 async def test_conversation_without_messages_can_be_exported(served: Serving) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tertulia.domain.messages import Status
 from tertulia.kit.ids import new_id
-from tertulia.ports.store import Store, StoreUnavailableError, Tx
+from tertulia.ports.store import PAGE_CHARACTERS, Store, StoreUnavailableError, Tx
 from tertulia.roles.chat.settings import ChatSettings
 from tests.roles.serving import Json, Options, Serving, serving
 
@@ -72,6 +72,25 @@ async def test_history_is_paged_backwards_by_its_link(served: Serving) -> None:
         assert relation == 'rel="next"'
         path = path.removeprefix("<")
     assert seen == [["3", "4"], ["1", "2"], ["0"]]
+
+
+async def test_long_exchanges_come_in_short_pages_and_whole(served: Serving) -> None:
+    long = "x" * (PAGE_CHARACTERS + 1)
+    conversation = await served.conversation()
+    for number in range(3):
+        turn = await served.turn(conversation, f"{number}{long}")
+        await served.scribe.write(turn["reply"], f"{number}{long}")
+    seen: list[str] = []
+    path = f"/chat/history?limit=200&conversation={conversation['id']}"
+    while True:
+        answer = await served.client.get(path)
+        [exchange] = answer.json()
+        assert exchange["user"] == exchange["AI"]
+        seen.append(exchange["user"][0])
+        if "link" not in answer.headers:
+            break
+        path = answer.headers["link"].partition(">; ")[0].removeprefix("<")
+    assert seen == ["2", "1", "0"]
 
 
 async def test_cut_answer_is_an_error_and_is_not_shown_as_whole(served: Serving) -> None:

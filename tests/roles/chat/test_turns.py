@@ -7,6 +7,7 @@ import pytest
 
 from tertulia.domain.events import TURNS
 from tertulia.kit.ids import new_id
+from tertulia.ports.store import PAGE_CHARACTERS
 from tertulia.roles.chat.settings import ChatSettings
 from tests.roles.serving import Json, Options, Serving, serving
 
@@ -192,6 +193,23 @@ async def test_history_is_paged_both_ways(served: Serving) -> None:
     assert await seqs(limit=4, after=8) == ([9, 10], True, False)
     assert await seqs(limit=4, after=10) == ([], True, False)
     assert await seqs(limit=200) == ([*range(1, 11)], False, False)
+
+
+async def test_history_of_long_messages_comes_in_short_pages(served: Serving) -> None:
+    conversation = await served.conversation()
+    for _ in range(3):
+        await served.turn(conversation, "x" * (PAGE_CHARACTERS + 1))
+
+    async def seqs(**query: int) -> tuple[list[int], bool, bool]:
+        page = await history(served, conversation, limit=200, **query)
+        return [m["seq"] for m in page["items"]], page["has_before"], page["has_after"]
+
+    assert await seqs() == ([5, 6], True, False)
+    assert await seqs(before=5) == ([3, 4], True, True)
+    assert await seqs(before=3) == ([1, 2], False, True)
+    assert await seqs(after=0) == ([1], False, True)
+    assert await seqs(after=1) == ([2, 3], True, True)
+    assert await seqs(after=5) == ([6], True, False)
 
 
 async def test_empty_conversation_has_an_empty_page(served: Serving) -> None:

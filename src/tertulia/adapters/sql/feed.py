@@ -15,9 +15,7 @@ from tertulia.domain.feed import Change, ChangeKind, FeedPage
 from tertulia.domain.ids import ConversationId, UserId
 from tertulia.domain.messages import Message
 from tertulia.kit.clock import from_us, to_us
-
-# A reader that takes nothing holds one page: a hundred long messages would be 100 MB of it.
-PAGE_CHARACTERS: Final = 256 * 1024
+from tertulia.ports.store import PAGE_CHARACTERS
 
 _USER = given("user")
 _HEAD: Final = statement(

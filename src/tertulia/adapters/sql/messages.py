@@ -1,6 +1,6 @@
 """The history: one row a message, its text sealed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,6 +16,8 @@ from tertulia.domain.ids import ConversationId, MessageId
 from tertulia.domain.messages import Message, Status
 from tertulia.kit.clock import from_us
 from tertulia.ports.store import (
+    ANY_LENGTH,
+    PAGE_CHARACTERS,
     AlreadyExistsError,
     MessageChange,
     MissingError,
@@ -61,21 +63,42 @@ _BEFORE = statement(
     _PAGE.where(_m.seq < given("before")).order_by(_m.seq.desc()).limit(given("most"))
 )
 _LAST = statement(_PAGE.order_by(_m.seq.desc()).limit(given("most")))
+_SIZES = select(_m.characters).where(_m.conversation_id == _CONVERSATION)
+_SIZES_AFTER = statement(
+    _SIZES.where(_m.seq > given("after")).order_by(_m.seq).limit(given("most"))
+)
+_SIZES_BEFORE = statement(
+    _SIZES.where(_m.seq < given("before")).order_by(_m.seq.desc()).limit(given("most"))
+)
+_SIZES_LAST = statement(_SIZES.order_by(_m.seq.desc()).limit(given("most")))
 
 
 def _path() -> Statement:
     """Walks up from the leaf by primary key. The branch carries the conversation along, so that
     it is what messages are looked up for, never a filter over the whole conversation."""
     leaf = (
-        select(_m.conversation_id, _m.id, _m.parent_id, integer(1).label("depth"))
+        select(
+            _m.conversation_id,
+            _m.id,
+            _m.parent_id,
+            integer(1).label("depth"),
+            _m.characters.label("held"),
+        )
         .where(*_THIS)
         .cte("branch", recursive=True)
     )
     branch = leaf.union_all(
-        select(_m.conversation_id, _m.id, _m.parent_id, leaf.c.depth + integer(1)).where(
+        select(
+            _m.conversation_id,
+            _m.id,
+            _m.parent_id,
+            leaf.c.depth + integer(1),
+            leaf.c.held + _m.characters,
+        ).where(
             _m.conversation_id == leaf.c.conversation_id,
             _m.id == leaf.c.parent_id,
             leaf.c.depth < given("most"),
+            leaf.c.held <= given("characters"),
         )
     )
     on = and_(_m.conversation_id == branch.c.conversation_id, _m.id == branch.c.id)
@@ -139,19 +162,32 @@ class SqlMessageLog:
         after: int | None,
         limit: int,
     ) -> Sequence[Message]:
-        params: dict[str, Any] = {"conversation": conversation_id, "most": limit}
+        db, params = self._scope.db, {"conversation": conversation_id, "most": limit}
         if after is not None:
-            rows = self._scope.db.all(_AFTER, {**params, "after": after})
+            sizes, rows, params = _SIZES_AFTER, _AFTER, {**params, "after": after}
         elif before is not None:
-            rows = self._scope.db.all(_BEFORE, {**params, "before": before})[::-1]
+            sizes, rows, params = _SIZES_BEFORE, _BEFORE, {**params, "before": before}
         else:
-            rows = self._scope.db.all(_LAST, params)[::-1]
-        return [self._opened(row) for row in rows]
+            sizes, rows = _SIZES_LAST, _LAST
+        # Numbers first, so that no long body is even read beyond the page's end.
+        most = _fitting(size for (size,) in db.all(sizes, params))
+        page = [self._opened(row) for row in db.all(rows, {**params, "most": most})]
+        return page if after is not None else page[::-1]
 
     def path(
-        self, conversation_id: ConversationId, leaf_id: MessageId, *, limit: int
+        self,
+        conversation_id: ConversationId,
+        leaf_id: MessageId,
+        *,
+        limit: int,
+        characters: int = ANY_LENGTH,
     ) -> Sequence[Message]:
-        params = {"conversation": conversation_id, "message": leaf_id, "most": limit}
+        params = {
+            "conversation": conversation_id,
+            "message": leaf_id,
+            "most": limit,
+            "characters": characters,
+        }
         return [self._opened(row) for row in self._scope.db.all(_PATH, params)]
 
     def checkpoint(
@@ -217,6 +253,17 @@ class SqlMessageLog:
         conversation_id, message_id = message.conversation_id, message.id
         self._scope.changed(owner_id, ChangeKind.MESSAGE, conversation_id, message_id)
         self._scope.channels.add(f"reply:{message_id}")
+
+
+def _fitting(sizes: Iterable[int]) -> int:
+    """How many messages a page holds: the one that goes beyond PAGE_CHARACTERS is the last."""
+    held = count = 0
+    for size in sizes:
+        count += 1
+        held += size
+        if held > PAGE_CHARACTERS:
+            break
+    return count
 
 
 def _applied(old: Message, change: MessageChange) -> Message:

@@ -1,14 +1,16 @@
 """Routes of conversations."""
 
 import re
-from typing import Annotated, Literal
+from collections.abc import AsyncGenerator
+from typing import Annotated, Final, Literal
 from urllib.parse import quote
 
 import msgspec
 from fastapi import APIRouter, Query
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from tertulia.domain.access import Principal, Rule
+from tertulia.domain.conversations import Conversation
 from tertulia.domain.messages import Message
 from tertulia.ports.http import requires
 from tertulia.ports.recent_turns import RecentTurns
@@ -23,14 +25,17 @@ from tertulia.roles.chat.service.change_conversation import (
 )
 from tertulia.roles.chat.service.create_conversation import NewConversation, create_conversation
 from tertulia.roles.chat.service.export_conversation import (
-    WholeConversation,
+    Pages,
     as_markdown,
-    read_whole,
+    every_message,
+    shown_branch,
 )
 from tertulia.roles.chat.service.list_conversations import list_conversations
 
 SignedIn = Annotated[Principal, requires(Rule.SIGNED_IN)]
 Owner = Annotated[Principal, requires(Rule.OWNER)]
+
+MEDIA_TYPES: Final = {"json": "application/json", "md": "text/markdown"}
 
 
 def routes(store: Store, recent: RecentTurns) -> APIRouter:
@@ -95,27 +100,39 @@ def routes(store: Store, recent: RecentTurns) -> APIRouter:
         principal: Owner,
         format: Literal["json", "markdown"] = "json",  # noqa: A002  the parameter's public name
     ) -> Response:
-        whole = await read_whole(store, principal, conversation_id)
-        return _attachment(whole, format)
+        conversation = await get_conversation(store, principal, conversation_id)
+        if format == "markdown":
+            branch = shown_branch(store, principal, conversation_id)
+            return _attachment(conversation, "md", as_markdown(conversation, branch))
+        messages = every_message(store, principal, conversation_id)
+        return _attachment(conversation, "json", _as_json(conversation, messages))
 
     return router
 
 
-def _attachment(whole: WholeConversation, form: str) -> Response:
-    title = whole.conversation.title or "conversation"
-    suffix = "md" if form == "markdown" else "json"
+def _attachment(
+    conversation: Conversation, suffix: str, content: AsyncGenerator[str | bytes, None]
+) -> Response:
+    title = conversation.title or "conversation"
     plain = re.sub(r"[^A-Za-z0-9 _-]+", "", title).strip() or "conversation"
     named = f"filename=\"{plain}.{suffix}\"; filename*=UTF-8''{quote(f'{title}.{suffix}', safe='')}"
     headers = {"content-disposition": f"attachment; {named}", "cache-control": "no-store"}
-    if form == "markdown":
-        return Response(as_markdown(whole), headers=headers, media_type="text/markdown")
-    document = {
+    return StreamingResponse(content, headers=headers, media_type=MEDIA_TYPES[suffix])
+
+
+async def _as_json(conversation: Conversation, pages: Pages) -> AsyncGenerator[bytes, None]:
+    about = {
         "format": "tertulia-conversation",
         "version": 1,
-        "conversation": conversation_json(whole.conversation),
-        "messages": [_exported(message) for message in whole.messages],
+        "conversation": conversation_json(conversation),
     }
-    return Response(msgspec.json.encode(document), headers=headers, media_type="application/json")
+    yield msgspec.json.encode(about)[:-1] + b',"messages":['
+    begun = False
+    async for page in pages:
+        items = msgspec.json.encode([_exported(message) for message in page])[1:-1]
+        yield b"," + items if begun else items
+        begun = True
+    yield b"]}"
 
 
 def _exported(message: Message) -> dict[str, object]:

@@ -1,69 +1,68 @@
-"""A whole conversation as one document."""
+"""A whole conversation as one document, a page in memory at a time."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from tertulia.domain.access import Principal
 from tertulia.domain.conversations import BUILT_IN, Conversation
+from tertulia.domain.ids import MessageId
 from tertulia.domain.messages import Author, Message, Status
-from tertulia.ports.store import Store, Tx
+from tertulia.ports.store import PAGE_CHARACTERS, Store, Tx
 from tertulia.roles.chat.service.access import access_conversation
 
 PAGE: Final = 500
 
-
-@dataclass(frozen=True, slots=True)
-class WholeConversation:
-    """All messages by `seq`, and of those the branch that is shown."""
-
-    conversation: Conversation
-    messages: Sequence[Message]
-
-    @property
-    def branch(self) -> Sequence[Message]:
-        by_id = {message.id: message for message in self.messages}
-        branch: list[Message] = []
-        at = self.conversation.leaf_id
-        while at is not None:
-            branch.append(by_id[at])
-            at = by_id[at].parent_id
-        return branch[::-1]
+Pages = AsyncGenerator[Sequence[Message], None]
+"""Each page is read when it is asked for, so that a slow reader keeps no snapshot open. An erased
+conversation ends them with an error."""
 
 
-async def read_whole(store: Store, principal: Principal, conversation_id: str) -> WholeConversation:
-    """In one snapshot."""
+async def every_message(store: Store, principal: Principal, conversation_id: str) -> Pages:
+    """All branches, by `seq`."""
+    after = 0
 
-    def look(tx: Tx) -> WholeConversation:
+    def look(tx: Tx) -> Sequence[Message]:
         conversation = access_conversation(tx, principal, conversation_id)
-        messages: list[Message] = []
-        while True:
-            last = messages[-1].seq if messages else 0
-            page = tx.messages.page(conversation.id, before=None, after=last, limit=PAGE)
-            messages += page
-            if len(page) < PAGE:
-                return WholeConversation(conversation, messages)
+        return tx.messages.page(conversation.id, before=None, after=after, limit=PAGE)
 
-    return await store.read(look)
+    while page := await store.read(look):
+        yield page
+        after = page[-1].seq
 
 
-def as_markdown(whole: WholeConversation) -> str:
-    """The branch that is shown, for people."""
-    return "\n".join(_lines(whole))
+async def shown_branch(store: Store, principal: Principal, conversation_id: str) -> Pages:
+    """The branch that is shown, oldest first."""
+
+    def measure(tx: Tx) -> list[tuple[MessageId, int]]:
+        conversation = access_conversation(tx, principal, conversation_id)
+        pages: list[tuple[MessageId, int]] = []
+        at = conversation.leaf_id
+        while at is not None:
+            page = tx.messages.path(conversation.id, at, limit=PAGE, characters=PAGE_CHARACTERS)
+            pages.append((at, len(page)))
+            at = page[0].parent_id
+        return pages
+
+    for last, count in reversed(await store.read(measure)):
+
+        def look(tx: Tx, last: MessageId = last, count: int = count) -> Sequence[Message]:
+            conversation = access_conversation(tx, principal, conversation_id)
+            return tx.messages.path(conversation.id, last, limit=count)
+
+        yield await store.read(look)
 
 
-def _lines(whole: WholeConversation) -> Iterator[str]:
-    conversation = whole.conversation
+async def as_markdown(conversation: Conversation, branch: Pages) -> AsyncGenerator[str, None]:
+    """For people."""
     character = BUILT_IN.get(conversation.character_id)
     name = character.name if character else conversation.character_id
-    yield f"# {conversation.title or 'Untitled conversation'}"
-    yield ""
-    for message in whole.branch:
-        speaker = "You" if message.author is Author.USER else name
-        cut = "" if message.status is Status.COMPLETE else f" ({message.status.value})"
-        yield f"## {speaker}{cut}"
-        yield ""
-        yield f"*{message.created_at:%Y-%m-%d %H:%M} UTC*"
-        yield ""
-        yield message.text
-        yield ""
+    yield f"# {conversation.title or 'Untitled conversation'}\n"
+    async for page in branch:
+        yield "".join(_section(message, name) for message in page)
+
+
+def _section(message: Message, name: str) -> str:
+    speaker = "You" if message.author is Author.USER else name
+    cut = "" if message.status is Status.COMPLETE else f" ({message.status.value})"
+    at = f"{message.created_at:%Y-%m-%d %H:%M} UTC"
+    return f"\n## {speaker}{cut}\n\n*{at}*\n\n{message.text}\n"

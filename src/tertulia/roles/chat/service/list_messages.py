@@ -32,17 +32,16 @@ async def list_messages(
 
     def look(tx: Tx) -> MessagePage:
         conversation = access_conversation(tx, principal, conversation_id)
-        found = tx.messages.page(conversation.id, before=before, after=after, limit=limit + 1)
-        more = len(found) > limit
+        items = tx.messages.page(conversation.id, before=before, after=after, limit=limit)
+        # Long messages end a page before its limit, so what lies beside it is looked for.
+        edge = after + 1 if after is not None else before or 1
+        first, last = (items[0].seq, items[-1].seq) if items else (edge, edge - 1)
+        older = tx.messages.page(conversation.id, before=first, after=None, limit=1)
+        newer: Sequence[Message] = ()
+        if before is not None or after is not None:
+            newer = tx.messages.page(conversation.id, before=None, after=last, limit=1)
         head = tx.feed.head(principal.user_id)
-        if after is not None:
-            older = tx.messages.page(conversation.id, before=after + 1, after=None, limit=1)
-            return MessagePage(found[:limit], bool(older), more, head)
-        items = found[-limit:]
-        newer = before is not None and bool(
-            tx.messages.page(conversation.id, before=None, after=before - 1, limit=1)
-        )
-        return MessagePage(items, more, newer, head)
+        return MessagePage(items, bool(older), bool(newer), head)
 
     return await store.read(look)
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from tertulia.domain.access import Principal
 from tertulia.domain.conversations import ASSISTANT, Conversation, Purpose
-from tertulia.domain.ids import ConversationId
+from tertulia.domain.ids import ConversationId, MessageId
 from tertulia.domain.messages import Author, Message, Status
 from tertulia.kit.ids import new_id
-from tertulia.ports.store import Store, Tx
+from tertulia.ports.store import PAGE_CHARACTERS, Store, Tx
 from tertulia.roles.chat.errors import MessageNotFoundError
 from tertulia.roles.chat.service.access import access_conversation, message_of
 from tertulia.roles.chat.service.follow_reply import ReplyReader
@@ -81,14 +81,24 @@ async def read_history(
             leaf = message_of(tx, conversation, before).parent_id
         if leaf is None:
             return History((), None)
-        # One exchange more than asked for tells whether there is an earlier page.
-        branch = tx.messages.path(conversation.id, leaf, limit=2 * (limit + 1))
-        exchanges = list(_exchanges(branch))
-        page = exchanges[-limit:]
-        more = len(exchanges) > limit
-        return History(page, page[0].message.id if more else None)
+        exchanges = _last_exchanges(tx, conversation.id, leaf, limit)
+        more = exchanges and exchanges[0].message.parent_id is not None
+        return History(exchanges, exchanges[0].message.id if more else None)
 
     return await store.read(look)
+
+
+def _last_exchanges(
+    tx: Tx, conversation_id: ConversationId, leaf: MessageId, limit: int
+) -> Sequence[Exchange]:
+    """Fewer when they are long, but never half of one."""
+    branch: list[Message] = []
+    at: MessageId | None = leaf
+    while at is not None and not any(message.author is Author.USER for message in branch):
+        path = tx.messages.path(conversation_id, at, limit=2 * limit, characters=PAGE_CHARACTERS)
+        branch[:0] = path
+        at = path[0].parent_id
+    return list(_exchanges(branch))[-limit:]
 
 
 def _exchanges(branch: Sequence[Message]) -> Iterator[Exchange]:
