@@ -9,18 +9,18 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python --require-hashes
 ARGS ?=
 
 .PHONY: help run test campaigns check lint contracts budgets types page-check servers bench docs \
-	reference page lock
+	reference reference-check page lock
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make run        serve Tertulia on this machine         (ARGS="--address 127.0.0.1:9000")'
 	@echo 'make test       run the tests                          (ARGS="tests/ports -k store")'
 	@echo 'make campaigns  run the slow tests that make test leaves out: crashes, power cuts'
-	@echo 'make check      lint, types, contracts, budgets, docs'
+	@echo 'make check      lint, types, contracts, budgets, generated files, the page, docs'
 	@echo 'make servers    install the real servers and the browser that tests use'
 	@echo 'make bench      measure; figures go to docs/explanation/performance.md'
 	@echo 'make docs       build the documentation into site/'
-	@echo 'make reference  write the generated pages of the documentation'
+	@echo 'make reference  write what is generated: pages of the documentation, OpenAPI, the page'\''s client'
 	@echo 'make lock       lock the dependencies anew             (ARGS=--upgrade)'
 
 run: page
@@ -35,7 +35,7 @@ campaigns: .venv/.dev page
 	$(BIN)/pytest -m slow $(ARGS)
 
 # Each by itself too; `make --keep-going check` shows all that is wrong.
-check: lint contracts budgets types page-check docs
+check: lint contracts budgets types reference-check page-check docs
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
@@ -50,6 +50,11 @@ budgets: .venv/.dev
 types: .venv/.dev
 	$(BIN)/basedpyright
 
+# The page's client is held by page-check.
+reference-check: .venv/.dev
+	$(BIN)/python tools/reference.py --check
+	$(BIN)/python tools/openapi.py --check
+
 page-check: .venv/.dev .venv/.node
 	$(BIN)/python tools/page.py npm run check
 
@@ -62,8 +67,10 @@ bench: .venv/.dev page
 docs: .venv/.dev
 	$(BIN)/zensical build --clean --strict
 
-reference: .venv/.dev
+reference: .venv/.dev .venv/.node
 	$(BIN)/python tools/reference.py
+	$(BIN)/python tools/openapi.py
+	$(BIN)/python tools/page.py npm run generate
 
 page: .venv/.node
 	@$(BIN)/python tools/page.py
