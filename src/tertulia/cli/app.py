@@ -14,7 +14,8 @@ REFUSED: Final = 2
 app = typer.Typer(
     name="tertulia",
     help="A chat platform that people host themselves. `tertulia up` is all it takes.",
-    epilog="Exit codes: 0 done, 1 doctor found something wrong, 2 refused (stderr says why).",
+    epilog="Exit codes: 0 done, 1 doctor found something wrong, 2 refused (stderr says why), "
+    "130 interrupted.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
