@@ -50,6 +50,21 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
     assert [c for c in commands.split() if f"  {c} " not in shown] == []
 
 
+@pytest.mark.parametrize("group", ["", "relay", "relay dead", "token", "model", "key"])
+def test_help_tells_what_each_command_does_in_whole_sentences(tmp_path: Path, group: str) -> None:
+    shown = told(*group.split(), "--help", home=tmp_path)
+    _, _, commands = shown.partition("Commands:\n")
+
+    lines = [line for line in commands.split("\n\n")[0].splitlines() if line]
+    assert lines
+    assert [line for line in lines if line.endswith("...")] == []
+
+
+def test_a_question_ends_as_one(tmp_path: Path) -> None:
+    done = tertulia("config", home=tmp_path, variables={"TERTULIA_RELAY_BACTH": "3"})
+    assert done.stderr.endswith("did you mean TERTULIA_RELAY_BATCH?\n")
+
+
 @pytest.mark.parametrize(
     "command",
     ["up", "run", "relay", "relay dead", "token", "token create", "model", "key", "doctor"],
@@ -283,3 +298,10 @@ def test_a_model_that_is_none_is_named(tmp_path: Path, command: str) -> None:
 
     assert done.returncode == 2
     assert done.stderr.startswith("Error: There is no model")
+
+
+def test_a_model_that_is_not_here_yet_has_to_be_pulled(tmp_path: Path) -> None:
+    done = tertulia("model", "use", "smollm2-135m-instruct", home=tmp_path)
+
+    assert done.returncode == 2
+    assert done.stderr == "Error: There is no smollm2-135m-instruct here yet: pull it first.\n"

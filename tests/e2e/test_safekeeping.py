@@ -90,7 +90,7 @@ def test_nothing_is_overwritten(server: Server, tmp_path: Path) -> None:
 
     assert "exists" in refusal("backup", str(file), home=server.home)
     assert done("token", "create", home=tmp_path / "home")
-    assert "exists" in refusal("restore", str(file), home=tmp_path / "home")
+    assert "--replace" in refusal("restore", str(file), home=tmp_path / "home")
 
 
 def test_a_home_that_is_served_is_not_restored_into(server: Server, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def doctor(
     *,
     json: JsonOption = False,
 ) -> None:
-    """Check everything that is configured, and say how to mend what is wrong.
+    """Check what is configured, and say how to mend what is wrong.
 
     It changes nothing, and may be asked beside a running server. Exit code 1 when something is
     wrong.

@@ -11,7 +11,8 @@ def sentence(error: BaseException) -> str:
     leaves = list(_leaves(error))
     meant = next((leaf for leaf in leaves if isinstance(leaf, TertuliaError)), None)
     if meant is not None:
-        return meant.message[:1].upper() + meant.message[1:].rstrip(".") + "."
+        said = meant.message[:1].upper() + meant.message[1:]
+        return said if said.endswith((".", "?", "!")) else f"{said}."
     first = leaves[0]
     if isinstance(first, OSError):
         about = f" ({first.filename})" if first.filename else ""

@@ -27,7 +27,10 @@ def roles(*, json: JsonOption = False) -> None:
 
 
 def config(home: HomeOption = None, *, json: JsonOption = False) -> None:
-    """Show the settings in force, secrets masked, and where each came from."""
+    """Show the settings in force, and where each came from.
+
+    Secrets are masked.
+    """
     from tertulia.assembly.settings import load_settings
 
     settings = list(load_settings({"home": home}))

@@ -65,7 +65,10 @@ def list_(home: HomeOption = None, *, json: JsonOption = False) -> None:
 
 @models.command()
 def pull(name: NameArgument, home: HomeOption = None) -> None:
-    """Get a model, check it, and use it; a pull that broke off goes on where it was."""
+    """Get a model, check it, and use it.
+
+    A pull that broke off goes on where it was.
+    """
     from tertulia.ports.model_catalogue import ModelCatalogue
 
     async def get(catalogue: ModelCatalogue) -> None:

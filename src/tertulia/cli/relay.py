@@ -96,7 +96,10 @@ def replay(
     *,
     everything: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
 ) -> None:
-    """Make dead letters due again; a running server takes them within seconds."""
+    """Make dead letters due again.
+
+    A running server takes them within seconds.
+    """
     from tertulia.ports.bus import Bus
     from tertulia.roles.relay.service import replay_dead
 

@@ -17,6 +17,15 @@ PassphraseOption = Annotated[
     ),
 ]
 
+UnsealOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file",
+        metavar="FILE",
+        help="Take the master key from the backup, with the passphrase in this file.",
+    ),
+]
+
 keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -54,13 +63,17 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="As `backup` made it.")],
     home: HomeOption = None,
-    passphrase_file: PassphraseOption = None,
+    passphrase_file: UnsealOption = None,
     *,
     replace: Annotated[
         bool, typer.Option("--replace", help="Take the place of a database, which is kept aside.")
     ] = False,
 ) -> None:
-    """Put a backup into a home that no server uses, beside the key file that belongs to it."""
+    """Put a backup into a home that no server uses.
+
+    The key file that belongs to it has to be there, unless the key is in the backup, sealed by a
+    passphrase.
+    """
     from tertulia.assembly import safekeeping
     from tertulia.assembly.settings import load_settings
 
@@ -79,9 +92,10 @@ def rotate(
         typer.Option("--retire", help="Destroy the old key, which backups made before now need."),
     ] = False,
 ) -> None:
-    """Make a new master key and wrap every conversation's key with it, also while a server runs.
+    """Make a new master key, also while a server runs.
 
-    When it breaks off, run it again: it goes on with what is left.
+    Every conversation's key is wrapped with it. When it breaks off, run it again: it goes on with
+    what is left.
     """
     from tertulia.assembly import safekeeping
     from tertulia.assembly.settings import load_settings

@@ -39,7 +39,7 @@ def up(
     *,
     pull: PullOption = False,
 ) -> None:
-    """Serve everything in one process, and print a link to sign in with.
+    """Serve everything in one process; print a link to sign in with.
 
     When the page is ready, one line on stdout begins with `Open http://` and holds a link that
     signs in once. All other lines are logs.
@@ -59,13 +59,19 @@ def run(
     model: ModelOption = None,
     open_: OpenOption = None,
 ) -> None:
-    """Serve some roles in one process; `tertulia link` prints a link to sign in with."""
+    """Serve some roles in one process.
+
+    `tertulia link` prints a link to sign in with.
+    """
     options = {"home": home, "address": address, "model": model, "open": open_}
     serve_roles(list(dict.fromkeys(roles)), options, link=False)
 
 
 def link(home: HomeOption = None) -> None:
-    """Print a fresh link to sign in to the running server with; it works once."""
+    """Print a fresh link to sign in to the running server.
+
+    It works once.
+    """
     from tertulia.assembly.home import Home, holder
     from tertulia.assembly.process import wired
     from tertulia.assembly.settings import load_settings

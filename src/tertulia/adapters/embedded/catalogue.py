@@ -54,7 +54,9 @@ class FileCatalogue:
     async def use(self, name: str) -> None:
         """See the port."""
         if self.shelf.find(name) is None:
-            raise ModelNotFoundError(model=name)
+            known = name in self.shelf.entries
+            told = f"There is no {name} here yet: pull it first." if known else None
+            raise ModelNotFoundError(told, model=name)
         await asyncio.to_thread(self.shelf.choose, name)
         self._tell()
 

@@ -12,7 +12,7 @@ from sqlalchemy import delete, update
 from tertulia.adapters.sql.backup import (
     NO_LINKS,
     BackupDamagedError,
-    check_free,
+    TargetExistsError,
     draft_of,
     extract,
     place_new,
@@ -52,9 +52,10 @@ def restore(file: Path, database: Path, vault: KeyVault, *, replace: bool = Fals
     unless `replace`; that one is kept, and its new path is returned. Atomic: after a power cut
     there is the old database or the new one.
     """
-    if not replace:
-        check_free(database)
     about = read_backup(file)
+    if not replace and database.exists():
+        msg = f"The database {database} exists already; --replace keeps it aside."
+        raise TargetExistsError(msg)
     with draft_of(database) as draft:
         extract(file, about, draft)
         _check(draft, vault)
