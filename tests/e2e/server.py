@@ -62,6 +62,7 @@ class Server:
     address: str = "127.0.0.1:0"
     options: Sequence[str] = ()
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    program: Path = Path(sys.executable)
     link: str = ""
     lines: list[str] = field(default_factory=list[str])
     errors: list[str] = field(default_factory=list[str])
@@ -90,7 +91,7 @@ class Server:
     def start(self) -> None:
         """Return when the link is printed: from then on requests are answered."""
         self.home.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "tertulia", "up", "--home", str(self.home)]
+        command = [str(self.program), "-m", "tertulia", "up", "--home", str(self.home)]
         command += ["--address", self.address, "--model", self.model, *self.options]
         self.process = subprocess.Popen(
             command,

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from tertulia import __version__
+from tests.e2e.server import Server
 
 ROOT: Final = Path(__file__).parents[2]
 UV: Final = Path(sys.executable).with_name("uv")
@@ -75,6 +76,24 @@ def test_installed_program_says_its_version(installed: Path) -> None:
     )
 
     assert said.stdout == f"{__version__}\n"
+
+
+def test_without_the_embedded_runtime_it_starts_and_says_what_to_install(
+    installed: Path, tmp_path: Path
+) -> None:
+    with (
+        Server(tmp_path / "home", model="embedded", program=installed / "bin" / "python") as server,
+        server.token_client() as program,
+    ):
+        assert program.get("/ready").json()["missing"].keys() == {"model"}
+        models = program.get("/v1/models")
+        page = program.get("/")
+    [said] = server.errors
+    assert "tertulia[embedded]" in said
+    assert "--model" in said
+    assert models.status_code == 503
+    assert models.json()["error"]["code"] == "no_runtime"
+    assert page.status_code == 200
 
 
 def test_core_stays_small(installed: Path) -> None:
