@@ -113,6 +113,18 @@ def test_list_account_and_archive(chat: Chat, look: Look, axe: str) -> None:
     assert violations(chat, axe) == []
 
 
+def test_tokens(chat: Chat, axe: str) -> None:
+    chat.open("/tokens")
+    chat.page.get_by_label("What is it for?").fill("seen")
+    chat.button("Create").click()
+    expect(chat.button("Copy token")).to_be_visible()
+    expect(chat.button("Revoke seen").first).to_be_visible()
+    assert violations(chat, axe) == []
+    chat.button("Revoke seen").first.click()
+    expect(chat.page.get_by_role("alertdialog")).to_be_visible()
+    assert violations(chat, axe) == []
+
+
 def test_missing_page_and_unsent_message(chat: Chat, axe: str) -> None:
     chat.open("/c/no-such")
     expect(chat.page.get_by_role("heading", level=1)).to_be_visible()

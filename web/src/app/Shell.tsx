@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useState } from "react";
 import { Archive } from "@/features/conversations/Archive";
 import { Shortcuts } from "@/features/help/Shortcuts";
+import { Tokens } from "@/features/tokens/Tokens";
 import { useRuntime } from "@/runtime/hooks";
 import { navigate, type Route, useRoute } from "@/runtime/route";
 import { useMedia } from "@/ui/useMedia";
@@ -79,6 +80,8 @@ function Content({ route }: { readonly route: Route }) {
       return <NewPage />;
     case "archive":
       return <Archive />;
+    case "tokens":
+      return <Tokens />;
     case "conversation":
       return <ConversationPage key={route.id} id={route.id} />;
     case "unknown":

@@ -7,9 +7,11 @@ import type {
   Messages,
   Models,
   NewConversation,
+  NewToken,
   NewTurn,
   Regeneration,
   Session,
+  Token,
   Turn,
 } from "@/api/schema";
 import { type Http, Problem, Unreachable } from "./http";
@@ -25,6 +27,13 @@ export function createCalls({ client }: Http) {
     signIn: (token: string): Promise<Session> =>
       answer(client.POST("/api/session", { body: { token } })),
     signOut: (): Promise<unknown> => done(client.DELETE("/api/session")),
+
+    /** Oldest first. */
+    tokens: async (): Promise<readonly Token[]> => (await answer(client.GET("/api/tokens"))).items,
+    createToken: (name: string): Promise<NewToken> =>
+      answer(client.POST("/api/tokens", { body: { name } })),
+    revokeToken: (id: string): Promise<unknown> =>
+      done(client.DELETE("/api/tokens/{token_id}", { params: { path: { token_id: id } } })),
 
     models: (): Promise<Models> => answer(client.GET("/api/models")),
     catalogue: async (): Promise<readonly CatalogueEntry[]> =>

@@ -1,7 +1,7 @@
 import { useSyncExternalStore } from "react";
 
 export type Route =
-  | { readonly page: "new" | "archive" | "signin" | "unknown" }
+  | { readonly page: "new" | "archive" | "tokens" | "signin" | "unknown" }
   | { readonly page: "conversation"; readonly id: string };
 
 /** What an address shows. */
@@ -9,7 +9,7 @@ export function parseRoute(path: string): Route {
   const [, first = "", second = "", ...rest] = path.replace(/\/$/, "").split("/");
   if (rest.length === 0 && second === "") {
     if (first === "") return { page: "new" };
-    if (first === "archive" || first === "signin") return { page: first };
+    if (first === "archive" || first === "tokens" || first === "signin") return { page: first };
   }
   const id = first === "c" && rest.length === 0 ? decoded(second) : "";
   return id === "" ? { page: "unknown" } : { page: "conversation", id };

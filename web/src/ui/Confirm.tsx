@@ -1,12 +1,12 @@
 import { AlertDialog as Radix } from "radix-ui";
-import type { RefObject } from "react";
+import { type RefObject, useRef } from "react";
 import { Backdrop } from "./Backdrop";
 import { Button } from "./Button";
 
 type Props = {
   readonly open: boolean;
   readonly onClose: () => void;
-  /** What gets the focus afterwards, when what opened it is gone by then. */
+  /** What gets the focus afterwards, when what had it before is gone by then. */
   readonly focusAfter?: RefObject<HTMLElement | null>;
   readonly onConfirm: () => void;
   readonly title: string;
@@ -24,16 +24,21 @@ export function Confirm({
   description,
   action,
 }: Props) {
+  const opener = useRef<Element | null>(null);
   return (
     <Radix.Root open={open} onOpenChange={(now) => !now && onClose()}>
       <Radix.Portal>
         <Backdrop />
         <Radix.Content
           aria-modal
+          onOpenAutoFocus={() => {
+            opener.current = document.activeElement;
+          }}
           onCloseAutoFocus={(event) => {
-            if (!focusAfter?.current) return;
+            const next = focusAfter?.current ?? opener.current;
+            if (!(next instanceof HTMLElement)) return;
             event.preventDefault();
-            focusAfter.current.focus();
+            next.focus();
           }}
           className="rise fixed inset-x-4 top-1/2 z-50 mx-auto max-w-md -translate-y-1/2 rounded-2xl border border-line bg-raised p-6 shadow-xl"
         >

@@ -7,6 +7,7 @@ import { ConversationList } from "./ConversationList";
 export function Archive() {
   const { openList } = useRuntime();
   useEffect(() => {
+    document.title = "Archive · Tertulia";
     void openList(true);
   }, [openList]);
 

@@ -1,4 +1,4 @@
-import { Archive, ChevronsUpDown, Keyboard, LogOut } from "lucide-react";
+import { Archive, ChevronsUpDown, Keyboard, KeyRound, LogOut } from "lucide-react";
 import { useRuntime, useSelect } from "@/runtime/hooks";
 import { Menu, MenuChoice, MenuItem, MenuLine, MenuOption } from "@/ui/Menu";
 import { setTheme, type Theme, useTheme } from "@/ui/theme";
@@ -39,6 +39,9 @@ export function AccountMenu({ onShortcuts, onNavigate }: Props) {
       <MenuLine />
       <MenuItem onSelect={() => onNavigate("/archive")}>
         <Archive /> Archived conversations
+      </MenuItem>
+      <MenuItem onSelect={() => onNavigate("/tokens")}>
+        <KeyRound /> API tokens
       </MenuItem>
       <MenuItem onSelect={onShortcuts}>
         <Keyboard /> Keyboard shortcuts
