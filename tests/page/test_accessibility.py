@@ -93,6 +93,20 @@ def test_menu_dialogs_and_editor(chat: Chat, axe: str) -> None:
     assert violations(chat, axe) == []
 
 
+def test_comment_on_an_answer(chat: Chat, axe: str) -> None:
+    chat.ask("say something")
+    chat.button("Good answer").click()
+    chat.button("Add a comment").click()
+    chat.page.get_by_label("Your comment", exact=True).fill("words")
+    assert violations(chat, axe) == []
+    chat.button("Save").click()
+    expect(chat.button("Edit comment")).to_be_visible()
+    assert violations(chat, axe) == []
+    chat.button("Good answer").click()
+    expect(chat.page.get_by_role("alertdialog")).to_be_visible()
+    assert violations(chat, axe) == []
+
+
 def test_models(chat: Chat, axe: str) -> None:
     chat.button(re.compile("^Model:")).click()
     assert violations(chat, axe) == []

@@ -3,11 +3,14 @@ says of its models is told by the test.)"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Browser, Route, expect
 
+from tests.e2e.server import Server
+from tests.page.browser import new_context
 from tests.page.chat import Chat
 
 
@@ -93,3 +96,29 @@ def test_model_that_is_too_large_is_not_offered(chat: Chat, shelf: Shelf) -> Non
     offer = chat.page.get_by_role("region", name="Get a language model")
     expect(offer).to_contain_text("Too large for this machine")
     expect(offer.get_by_role("button", name="Get small")).to_be_disabled()
+
+
+def test_other_model_answers_again(browser: Browser, tmp_path: Path) -> None:
+    with Server(tmp_path / "home", model="echo/3/1") as server, new_context(browser) as context:
+        chat = Chat(context.new_page(), server.url)
+        chat.sign_in(f"{server.url}/signin#{server.fresh_secret()}")
+        reply = chat.ask("one two")
+        chat.expect_words(reply, "one two one")
+        again = reply.get_by_role("button", name="Answer again with another model")
+        again.press("Enter")
+        items = chat.page.get_by_role("menuitem")
+        expect(items).to_have_text(["echo"])
+        items.press("Enter")
+        expect(chat.replies.last).to_contain_text("2/2")
+        chat.expect_status(chat.replies.last, "complete")
+        chat.expect_words(chat.replies.last, "one two")
+        chat.button("Answer again with another model").click()
+        expect(items).to_have_text(["echo/3/1"])
+        expect(items).to_be_in_viewport(ratio=1)
+        assert chat.complaints == []
+
+
+def test_there_is_no_other_model_where_there_is_one(chat: Chat) -> None:
+    reply = chat.ask("only you")
+    expect(reply.get_by_role("button", name="Answer again", exact=True)).to_be_visible()
+    expect(reply.get_by_role("button", name="with another model")).to_have_count(0)

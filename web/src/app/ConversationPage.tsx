@@ -3,6 +3,7 @@ import { Composer, focusComposer } from "@/features/composer/Composer";
 import { titleOf } from "@/features/conversations/titles";
 import { ModelOffer } from "@/features/models/ModelOffer";
 import { ModelPicker } from "@/features/models/ModelPicker";
+import { readyNames, useModels } from "@/features/models/queries";
 import { Thread } from "@/features/thread/Thread";
 import { useRuntime, useSelect } from "@/runtime/hooks";
 import { isLive } from "@/runtime/threads";
@@ -18,6 +19,8 @@ export function ConversationPage({ id }: { readonly id: string }) {
   const phase = useSelect((state) => state.threads[id]?.phase ?? "loading");
   const { whole, thread, branch, outgoing } = useShown(id);
   const [editing, setEditing] = useState<string | null>(null);
+  const { data } = useModels();
+  const models = useMemo(() => readyNames(data), [data]);
   const last = branch.at(-1);
   const live = last && isLive(last) ? last : null;
 
@@ -71,6 +74,7 @@ export function ConversationPage({ id }: { readonly id: string }) {
           branch={branch}
           outgoing={outgoing}
           editing={editing}
+          models={models}
           onEdit={edit}
           onSend={sendAfter}
         />

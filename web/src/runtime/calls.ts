@@ -3,6 +3,7 @@ import type {
   Conversation,
   ConversationChange,
   Conversations,
+  Feedback,
   Message,
   Messages,
   Models,
@@ -75,8 +76,9 @@ export function createCalls({ client }: Http) {
     continueReply: (of: MessageKey, id: string): Promise<Turn> =>
       answer(client.POST(`${MESSAGE}/continue`, { ...within(of), body: { id } })),
     stop: (of: MessageKey): Promise<Message> => answer(client.POST(`${MESSAGE}/stop`, within(of))),
-    rate: (of: MessageKey, rating: "up" | "down"): Promise<Message> =>
-      answer(client.PUT(`${MESSAGE}/feedback`, { ...within(of), body: { rating } })),
+    /** Replaces the whole of it: a comment that is not sent again is gone. */
+    rate: (of: MessageKey, body: Feedback): Promise<Message> =>
+      answer(client.PUT(`${MESSAGE}/feedback`, { ...within(of), body })),
     unrate: (of: MessageKey): Promise<Message> =>
       answer(client.DELETE(`${MESSAGE}/feedback`, within(of))),
   };

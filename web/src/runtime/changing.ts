@@ -1,4 +1,4 @@
-import type { ConversationChange, Message } from "@/api/schema";
+import type { ConversationChange, Feedback, Message } from "@/api/schema";
 import type { Calls } from "./calls";
 import { newId } from "./ids";
 import { sentenceFor } from "./problems";
@@ -50,11 +50,10 @@ export function createChanging(store: Store, calls: Calls) {
     stop: (reply: Message) =>
       attempt("The answer was not stopped.", () => received(calls.stop(reply))),
 
-    rate: (reply: Message, rating: "up" | "down") =>
+    /** null withdraws what was said of it. */
+    rate: (reply: Message, feedback: Feedback | null) =>
       attempt("The rating was not saved.", () =>
-        received(
-          reply.feedback?.rating === rating ? calls.unrate(reply) : calls.rate(reply, rating),
-        ),
+        received(feedback === null ? calls.unrate(reply) : calls.rate(reply, feedback)),
       ),
   };
 }

@@ -33,6 +33,15 @@ export function MenuItem({ className, ...rest }: ComponentProps<typeof Radix.Ite
   return <Radix.Item className={classes(ITEM, className)} {...rest} />;
 }
 
+/** A word over the items that follow. */
+export function MenuTitle({ children }: { readonly children: ReactNode }) {
+  return (
+    <Radix.Label className="px-2.5 pt-1.5 pb-1 font-medium text-muted text-xs">
+      {children}
+    </Radix.Label>
+  );
+}
+
 type ChoiceProps = {
   readonly label: string;
   readonly value: string;
@@ -44,9 +53,7 @@ type ChoiceProps = {
 export function MenuChoice({ label, value, onChange, children }: ChoiceProps) {
   return (
     <Radix.RadioGroup value={value} onValueChange={onChange} aria-label={label}>
-      <Radix.Label className="px-2.5 pt-1.5 pb-1 font-medium text-muted text-xs">
-        {label}
-      </Radix.Label>
+      <MenuTitle>{label}</MenuTitle>
       {children}
     </Radix.RadioGroup>
   );

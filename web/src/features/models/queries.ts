@@ -57,6 +57,10 @@ export function hasReady(models: Models | undefined): boolean {
   return models?.items.some((model) => model.ready) ?? false;
 }
 
+export function readyNames(models: Models | undefined): string[] {
+  return models?.items.filter((model) => model.ready).map((model) => model.id) ?? [];
+}
+
 function modelsOf(calls: Calls) {
   return queryOptions({ queryKey: ["models"], queryFn: calls.models });
 }

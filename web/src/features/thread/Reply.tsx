@@ -2,7 +2,6 @@ import { memo } from "react";
 import type { Message } from "@/api/schema";
 import { useSelect } from "@/runtime/hooks";
 import { isLive } from "@/runtime/threads";
-import { classes } from "@/ui/classes";
 import { Markdown } from "@/ui/markdown/Markdown";
 import { ReplyActions } from "./ReplyActions";
 import { ReplyState } from "./ReplyState";
@@ -11,9 +10,11 @@ type Props = {
   readonly message: Message;
   /** The end of the branch: only there an answer goes on. */
   readonly last: boolean;
+  /** Who could answer again. */
+  readonly models: readonly string[];
 };
 
-export const Reply = memo(function Reply({ message, last }: Props) {
+export const Reply = memo(function Reply({ message, last, models }: Props) {
   const streamed = useSelect((state) => state.replies[message.id]);
   const live = isLive(message);
   const text = (live ? streamed?.text : message.text) ?? "";
@@ -38,14 +39,7 @@ export const Reply = memo(function Reply({ message, last }: Props) {
       ) : (
         <>
           <ReplyState message={message} last={last} />
-          <div
-            className={classes(
-              "mt-1.5 transition-opacity pointer-coarse:opacity-100",
-              !last && "opacity-0 group-focus-within:opacity-100 group-hover:opacity-100",
-            )}
-          >
-            <ReplyActions message={message} />
-          </div>
+          <ReplyActions message={message} last={last} models={models} />
         </>
       )}
     </article>

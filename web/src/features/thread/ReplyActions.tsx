@@ -1,37 +1,57 @@
-import { RefreshCw, ThumbsDown, ThumbsUp } from "lucide-react";
+import { useState } from "react";
 import type { Message } from "@/api/schema";
-import { useRuntime } from "@/runtime/hooks";
+import { Button } from "@/ui/Button";
 import { CopyButton } from "@/ui/CopyButton";
-import { IconButton } from "@/ui/IconButton";
+import { classes } from "@/ui/classes";
+import { AnswerAgain } from "./AnswerAgain";
 import { BranchSwitch } from "./BranchSwitch";
+import { Comment } from "./Comment";
+import { Rating } from "./Rating";
+
+type Props = {
+  readonly message: Message;
+  readonly last: boolean;
+  /** Who could answer again. */
+  readonly models: readonly string[];
+};
 
 /** What can be done with an answer. */
-export function ReplyActions({ message }: { readonly message: Message }) {
-  const { rate, regenerate } = useRuntime();
-  const rating = message.feedback?.rating;
+export function ReplyActions({ message, last, models }: Props) {
+  const [commenting, setCommenting] = useState(false);
+  const { feedback } = message;
+
   return (
-    <div className="-ml-1.5 flex flex-wrap items-center">
-      <BranchSwitch message={message} />
-      <CopyButton text={message.text ?? ""} label="Copy answer" />
-      <IconButton
-        label="Good answer"
-        aria-pressed={rating === "up"}
-        onClick={() => void rate(message, "up")}
+    <>
+      <div
+        className={classes(
+          "-ml-1.5 mt-1.5 flex flex-wrap items-center transition-opacity pointer-coarse:opacity-100",
+          !last && "opacity-0 group-focus-within:opacity-100 group-hover:opacity-100",
+        )}
       >
-        <ThumbsUp />
-      </IconButton>
-      <IconButton
-        label="Bad answer"
-        aria-pressed={rating === "down"}
-        onClick={() => void rate(message, "down")}
-      >
-        <ThumbsDown />
-      </IconButton>
-      <IconButton label="Answer again" onClick={() => void regenerate(message, null)}>
-        <RefreshCw />
-      </IconButton>
-      <span className="ml-2 text-muted text-xs">{describe(message)}</span>
-    </div>
+        <BranchSwitch message={message} />
+        <CopyButton text={message.text ?? ""} label="Copy answer" />
+        <Rating message={message} />
+        <AnswerAgain message={message} models={models} />
+        <span className="ml-2 text-muted text-xs">{describe(message)}</span>
+        {feedback?.comment === "" && !commenting && (
+          <Button
+            look="quiet"
+            className="ml-1 h-8 px-2 text-muted text-xs hover:text-ink pointer-coarse:h-10"
+            onClick={() => setCommenting(true)}
+          >
+            Add a comment
+          </Button>
+        )}
+      </div>
+      {feedback && (
+        <Comment
+          message={message}
+          feedback={feedback}
+          editing={commenting}
+          onEdit={setCommenting}
+        />
+      )}
+    </>
   );
 }
 

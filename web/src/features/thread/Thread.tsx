@@ -18,6 +18,8 @@ type Props = {
   readonly branch: readonly Message[];
   readonly outgoing: readonly Outgoing[];
   readonly editing: string | null;
+  /** Who could answer. */
+  readonly models: readonly string[];
   readonly onEdit: (id: string | null) => void;
   readonly onSend: (parentId: string | null, text: string) => void;
 };
@@ -29,6 +31,7 @@ export function Thread({
   branch,
   outgoing,
   editing,
+  models,
   onEdit,
   onSend,
 }: Props) {
@@ -72,6 +75,7 @@ export function Thread({
                 key={message.id}
                 message={message}
                 last={message === last && outgoing.length === 0}
+                models={models}
               />
             ),
           )}
