@@ -131,7 +131,7 @@ async def test_time_goes_on_after_the_clock_was_set_back(world: World) -> None:
 
 async def test_time_never_goes_back_over_a_restart_or_in_another_process(world: World) -> None:
     world.clock.pass_time(HOUR)
-    late = await world.store.write(now)
+    _, late = await world.store.write(lambda tx: (tx.inbox.accept("c", "m"), tx.now))
     world.clock.set_wall(by=-2 * HOUR)
     async with world.reopened() as other:
         assert await other.write(now) >= late > START
