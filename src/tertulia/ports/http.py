@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, NewType, Protocol, cast
 
 from fastapi import APIRouter, Depends
@@ -12,7 +13,15 @@ from starlette.responses import Response
 from tertulia.domain.access import Principal, Rule, allows
 from tertulia.kit.errors import Kind, TertuliaError
 
-ReadyCheck = Callable[[], Awaitable[str | None]]
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """One sentence about something that the process does without as long as it has to."""
+
+    sentence: str
+
+
+ReadyCheck = Callable[[], Awaitable[str | Degraded | None]]
 """None when ready, else one sentence that says what is missing."""
 
 Authenticate = Callable[[HTTPConnection], Awaitable[Principal | None]]

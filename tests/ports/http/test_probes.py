@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tertulia.adapters.http import probes
+from tertulia.ports.http import Degraded
 from tests.ports.http.edges import client, edge
 
 
@@ -16,6 +17,10 @@ async def missing() -> str | None:
     return "The disk is full."
 
 
+async def absent() -> Degraded:
+    return Degraded("Redis does not answer.")
+
+
 async def never() -> str | None:
     await asyncio.Event().wait()
     return None
@@ -24,7 +29,19 @@ async def never() -> str | None:
 async def test_ready_when_every_check_is() -> None:
     async with client(edge(checks={"store": fine})) as http:
         answer = await http.get("/ready")
-        assert (answer.status_code, answer.json()) == (200, {"status": "ready", "missing": {}})
+        assert answer.status_code == 200
+        assert answer.json() == {"status": "ready", "missing": {}, "degraded": {}}
+
+
+async def test_ready_though_something_is_done_without() -> None:
+    async with client(edge(checks={"store": fine, "redis": absent})) as http:
+        answer = await http.get("/ready")
+        assert answer.status_code == 200
+        assert answer.json() == {
+            "status": "ready",
+            "missing": {},
+            "degraded": {"redis": "Redis does not answer."},
+        }
 
 
 async def test_not_ready_says_what_is_missing() -> None:

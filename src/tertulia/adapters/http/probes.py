@@ -11,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from tertulia.domain.access import Rule
-from tertulia.ports.http import ReadyCheck, requires
+from tertulia.ports.http import Degraded, ReadyCheck, requires
 
 CHECK_TIMEOUT_S: Final = 3.0  # probes of orchestrators give up after 3 to 5 s
 
@@ -32,8 +32,11 @@ def probes(checks: Mapping[str, ReadyCheck]) -> APIRouter:
         responses={503: {"description": "Something is not ready; `missing` says what."}},
     )
     async def ready() -> Response:
-        missing = await _missing(checks)
-        document = {"status": "not_ready" if missing else "ready", "missing": missing}
+        found = await _found(checks)
+        missing = {name: s for name, s in found.items() if isinstance(s, str)}
+        degraded = {name: s.sentence for name, s in found.items() if isinstance(s, Degraded)}
+        status = "not_ready" if missing else "ready"
+        document = {"status": status, "missing": missing, "degraded": degraded}
         return Response(
             msgspec.json.encode(document),
             503 if missing else 200,
@@ -47,12 +50,12 @@ def probes(checks: Mapping[str, ReadyCheck]) -> APIRouter:
     return router
 
 
-async def _missing(checks: Mapping[str, ReadyCheck]) -> dict[str, str]:
-    sentences = await asyncio.gather(*(_sentence(check) for check in checks.values()))
-    return {name: s for name, s in zip(checks, sentences, strict=True) if s is not None}
+async def _found(checks: Mapping[str, ReadyCheck]) -> dict[str, str | Degraded | None]:
+    found = await asyncio.gather(*(_outcome(check) for check in checks.values()))
+    return dict(zip(checks, found, strict=True))
 
 
-async def _sentence(check: ReadyCheck) -> str | None:
+async def _outcome(check: ReadyCheck) -> str | Degraded | None:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             return await check()
