@@ -168,6 +168,22 @@ def test_secrets_are_masked_where_settings_are_shown() -> None:
     assert shown["home"] == "/home"
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("redis://ann:hunter2@h:6379/0", f"redis://ann:{MASK}@h:6379/0"),
+        ("rediss://:hunt@er2@h", f"rediss://:{MASK}@h"),
+        ("redis://ann@h:6379/0", "redis://ann@h:6379/0"),
+        ("http://h:1/a:b@c", "http://h:1/a:b@c"),
+        ("127.0.0.1:8420", "127.0.0.1:8420"),
+    ],
+)
+def test_the_password_in_an_address_is_masked(address: str, shown: str) -> None:
+    settings = settle(SECTIONS, [variables(TERTULIA_RELAY_TOPICS=address)])
+
+    assert {str(setting.key): setting.value for setting in settings}["relay.topics"] == [shown]
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         Relay().batch = 3  # pyright: ignore[reportAttributeAccessIssue]

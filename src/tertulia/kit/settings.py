@@ -1,10 +1,10 @@
 """Settings: one validated, frozen class per section, and where each value came from."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import ClassVar, Final, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
@@ -15,6 +15,7 @@ from tertulia.kit.errors import Kind, TertuliaError
 PREFIX: Final = "TERTULIA_"
 DEFAULT: Final = "default"
 MASK: Final = "********"
+PASSWORD: Final = re.compile(r"^([a-z0-9+.-]+://[^/?#@]*:)[^/?#]*@", re.IGNORECASE)
 LISTED: Final = 20  # names in one sentence; more are not read
 
 
@@ -70,7 +71,8 @@ Layer = Mapping[Key, Given]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One setting in force. `value` is plain JSON; a secret that is set reads `********`."""
+    """One setting in force. `value` is plain JSON; a secret that is set, also the password in
+    an address, reads `********`."""
 
     key: Key
     value: object
@@ -179,13 +181,13 @@ def _plain(value: object) -> object:
     match value:
         case SecretStr():
             return MASK if value.get_secret_value() else ""
-        case Path():
-            return str(value)
         case dict():
             return {str(k): _plain(v) for k, v in cast("dict[object, object]", value).items()}
         case list() | tuple() | set() | frozenset():
             return [_plain(part) for part in cast("Sequence[object]", value)]
-        case None | bool() | int() | float() | str():
+        case str():
+            return PASSWORD.sub(rf"\g<1>{MASK}@", value)
+        case None | bool() | int() | float():
             return value
         case _:
             return str(value)
