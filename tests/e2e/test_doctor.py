@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.server import Server, tertulia
+from tests.servers.redis import Redis
 
 
 def findings(home: Path, *options: str, model: str = "echo") -> dict[str, dict[str, Any]]:
@@ -42,7 +43,7 @@ def home(tmp_path: Path) -> Path:
 def test_a_good_home_has_nothing_wrong(home: Path) -> None:
     found = findings(home)
 
-    checked = ["settings", "home", "disk", "key", "database", "model", "address"]
+    checked = ["settings", "home", "disk", "key", "database", "model", "redis", "address"]
     assert list(found) == checked
     assert wrong(home) == {}
 
@@ -50,6 +51,15 @@ def test_a_good_home_has_nothing_wrong(home: Path) -> None:
 def test_before_the_first_start_nothing_is_wrong_and_nothing_is_made(tmp_path: Path) -> None:
     assert wrong(tmp_path / "home") == {}
     assert not (tmp_path / "home").exists()
+
+
+def test_redis_that_does_not_answer_is_wrong_and_one_that_does_is_not(
+    home: Path, redis: Redis
+) -> None:
+    (home / "tertulia.toml").write_text(f'[redis]\nurl = "{redis.url}"\n', "utf-8")
+    assert findings(home)["redis"]["finding"].endswith("answers")
+    redis.kill()
+    assert wrong(home) == {"redis": "Redis does not answer (ConnectionError)."}
 
 
 def test_it_is_told_for_people_too(home: Path) -> None:

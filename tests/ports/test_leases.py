@@ -1,26 +1,50 @@
 """What every adapter of Leases keeps."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
 from tertulia.adapters.memory.leases import MemoryLeases
-from tertulia.kit.clock import Clock
 from tertulia.ports.leases import Leases
+from tests.ports.on_redis import AgeingClock, InTurn, processes, server
 from tests.ports.stores import HandClock
 
-ADAPTERS: dict[str, Callable[[Clock], Leases]] = {"memory": MemoryLeases}
+Opened = tuple[Leases, HandClock]
+
+
+@asynccontextmanager
+async def memory(_: pytest.FixtureRequest) -> AsyncGenerator[Opened]:
+    clock = HandClock()
+    yield MemoryLeases(clock), clock
+
+
+@asynccontextmanager
+async def redis(request: pytest.FixtureRequest) -> AsyncGenerator[Opened]:
+    clock = AgeingClock(server(request))
+    async with processes(server(request), 2, clock) as opened:
+        yield cast("Leases", InTurn([process.leases() for process in opened])), clock
+
+
+ADAPTERS = [memory, redis]
+
+
+@pytest.fixture(params=ADAPTERS, ids=lambda opener: opener.__name__)
+async def opened(request: pytest.FixtureRequest) -> AsyncGenerator[Opened]:
+    async with request.param(request) as both:
+        yield both
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def leases(opened: Opened) -> Leases:
+    return opened[0]
 
 
-@pytest.fixture(params=list(ADAPTERS.values()), ids=list(ADAPTERS))
-def leases(request: pytest.FixtureRequest, clock: HandClock) -> Leases:
-    return request.param(clock)
+@pytest.fixture
+def clock(opened: Opened) -> HandClock:
+    return opened[1]
 
 
 async def names(leases: Leases, group: str = "g") -> list[str]:

@@ -1,20 +1,37 @@
 """What every adapter of RateLimiter keeps."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 
 from tertulia.adapters.memory.rate_limiter import MemoryRateLimiter
 from tertulia.ports.rate_limiter import RateLimiter
+from tests.ports.on_redis import InTurn, processes, server
 
-ADAPTERS: dict[str, Callable[[], RateLimiter]] = {"memory": MemoryRateLimiter}
 # Windows are long, so that no test sees the end of one.
 WINDOW_S = 10**9
 
 
-@pytest.fixture(params=list(ADAPTERS.values()), ids=list(ADAPTERS))
-def limiter(request: pytest.FixtureRequest) -> RateLimiter:
-    return request.param()
+@asynccontextmanager
+async def memory(_: pytest.FixtureRequest) -> AsyncGenerator[RateLimiter]:
+    yield MemoryRateLimiter()
+
+
+@asynccontextmanager
+async def redis(request: pytest.FixtureRequest) -> AsyncGenerator[RateLimiter]:
+    async with processes(server(request), 2) as opened:
+        yield cast("RateLimiter", InTurn([process.limiter() for process in opened]))
+
+
+ADAPTERS = [memory, redis]
+
+
+@pytest.fixture(params=ADAPTERS, ids=lambda opener: opener.__name__)
+async def limiter(request: pytest.FixtureRequest) -> AsyncGenerator[RateLimiter]:
+    async with request.param(request) as opened:
+        yield opened
 
 
 async def test_uses_within_the_limit_pass_and_the_next_does_not(limiter: RateLimiter) -> None:

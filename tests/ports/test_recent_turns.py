@@ -1,7 +1,9 @@
 """What every adapter of RecentTurns keeps."""
 
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 
@@ -10,19 +12,39 @@ from tertulia.domain.ids import ConversationId, MessageId
 from tertulia.domain.messages import Author
 from tertulia.kit.ids import new_id
 from tertulia.ports.recent_turns import RecentMessage, RecentTurns
+from tests.ports.on_redis import Client, InTurn, processes, server
 
 Make = Callable[[int, int], RecentTurns]
-ADAPTERS: dict[str, Make] = {
-    "memory": lambda max_bytes, max_messages: MemoryRecentTurns(
-        max_bytes=max_bytes, max_messages=max_messages
-    )
-}
 A, B, C = (ConversationId(name) for name in "abc")
 
 
-@pytest.fixture(params=list(ADAPTERS.values()), ids=list(ADAPTERS))
-def make(request: pytest.FixtureRequest) -> Make:
-    return request.param
+@asynccontextmanager
+async def memory(_: pytest.FixtureRequest) -> AsyncGenerator[Make]:
+    yield lambda max_bytes, max_messages: MemoryRecentTurns(
+        max_bytes=max_bytes, max_messages=max_messages
+    )
+
+
+@asynccontextmanager
+async def redis(request: pytest.FixtureRequest) -> AsyncGenerator[Make]:
+    async with processes(server(request), 2) as opened:
+
+        def make(max_bytes: int, max_messages: int) -> RecentTurns:
+            with Client(server(request)) as redis:
+                redis("FLUSHALL")
+            turns = [process.recent_turns(max_bytes, max_messages) for process in opened]
+            return cast("RecentTurns", InTurn(turns))
+
+        yield make
+
+
+ADAPTERS = [memory, redis]
+
+
+@pytest.fixture(params=ADAPTERS, ids=lambda opener: opener.__name__)
+async def make(request: pytest.FixtureRequest) -> AsyncGenerator[Make]:
+    async with request.param(request) as opened:
+        yield opened
 
 
 def branch(count: int, *, first: int = 1, text: str = "text") -> tuple[RecentMessage, ...]:

@@ -2,19 +2,34 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from tertulia.adapters.memory.signals import MemorySignals
 from tertulia.ports.signals import Signals
+from tests.ports.on_redis import processes, server
 
-ADAPTERS: dict[str, Callable[[], Signals]] = {"memory": MemorySignals}
+
+@asynccontextmanager
+async def memory(_: pytest.FixtureRequest) -> AsyncGenerator[Signals]:
+    yield MemorySignals()
 
 
-@pytest.fixture(params=list(ADAPTERS.values()), ids=list(ADAPTERS))
-def signals(request: pytest.FixtureRequest) -> Signals:
-    return request.param()
+@asynccontextmanager
+async def redis(request: pytest.FixtureRequest) -> AsyncGenerator[Signals]:
+    async with processes(server(request), 1) as [process]:
+        yield await process.signals()
+
+
+ADAPTERS = [memory, redis]
+
+
+@pytest.fixture(params=ADAPTERS, ids=lambda opener: opener.__name__)
+async def signals(request: pytest.FixtureRequest) -> AsyncGenerator[Signals]:
+    async with request.param(request) as opened:
+        yield opened
 
 
 async def test_a_waiter_is_woken(signals: Signals) -> None:

@@ -203,7 +203,7 @@ class House:
 
     async def parts(self, reply: Message, after: Position | None = None) -> Sequence[Part]:
         """What a reader of the stream gets, to its end."""
-        parts = self.stream.read(reply.id, after)
+        parts = await self.stream.read(reply.id, after)
         assert parts is not None
         async with asyncio.timeout(PATIENCE_S):
             return [part async for part in parts]

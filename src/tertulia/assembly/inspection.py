@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tertulia.adapters.embedded.settings import ModelsSettings
 from tertulia.adapters.keyfile.settings import MasterKeySettings
 from tertulia.adapters.openai.settings import UpstreamSettings
+from tertulia.adapters.redis.settings import RedisSettings
 from tertulia.assembly.places import database_path, home_path, key_path
 from tertulia.kit.process_settings import ProcessSettings
 from tertulia.kit.settings import SettingsInForce
@@ -75,6 +76,17 @@ async def endpoint(settings: SettingsInForce) -> Sequence[ModelInfo]:
     url = settings.of(ProcessSettings).model
     async with open_openai(url, settings.of(UpstreamSettings)) as source:
         return await source.models()
+
+
+async def redis(settings: SettingsInForce) -> str | None:
+    """Its version; None when none is configured. RedisTroubleError when it does not answer."""
+    from tertulia.adapters.redis.link import open_link, version
+
+    given = settings.of(RedisSettings)
+    if not given.url:
+        return None
+    async with open_link(given) as link:
+        return await version(link)
 
 
 def try_address(settings: SettingsInForce) -> None:

@@ -5,22 +5,18 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, cast
 
 from tertulia.adapters.keyfile.settings import MasterKeySettings
-from tertulia.adapters.memory.settings import MemorySettings
 from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
 from tertulia.adapters.sql.settings import StoreSettings
+from tertulia.assembly import shared
 from tertulia.assembly.models import chat_model, model_catalogue
 from tertulia.kit.clock import Clock
 from tertulia.kit.process_settings import ProcessSettings
 from tertulia.ports.bus import Bus
 from tertulia.ports.key_vault import KeyVault
 from tertulia.ports.language import LanguageDetector
-from tertulia.ports.leases import Leases
-from tertulia.ports.rate_limiter import RateLimiter
-from tertulia.ports.recent_turns import RecentTurns
 from tertulia.ports.signals import Signals
 from tertulia.ports.store import Store
 from tertulia.ports.store_admin import StoreAdmin
-from tertulia.ports.token_stream import TokenStream
 
 Opener = Callable[..., AbstractAsyncContextManager[Any]]
 
@@ -65,45 +61,6 @@ async def languages() -> AsyncGenerator[LanguageDetector]:
 
 
 @asynccontextmanager
-async def signals() -> AsyncGenerator[Signals]:
-    from tertulia.adapters.memory.signals import MemorySignals
-
-    yield MemorySignals()
-
-
-@asynccontextmanager
-async def leases(clock: Clock) -> AsyncGenerator[Leases]:
-    from tertulia.adapters.memory.leases import MemoryLeases
-
-    yield MemoryLeases(clock)
-
-
-@asynccontextmanager
-async def rate_limiter() -> AsyncGenerator[RateLimiter]:
-    from tertulia.adapters.memory.rate_limiter import MemoryRateLimiter
-
-    yield MemoryRateLimiter()
-
-
-@asynccontextmanager
-async def recent_turns(settings: MemorySettings) -> AsyncGenerator[RecentTurns]:
-    from tertulia.adapters.memory.recent_turns import MemoryRecentTurns
-
-    yield MemoryRecentTurns(
-        max_bytes=settings.recent_turns_bytes, max_messages=settings.recent_turns_messages
-    )
-
-
-@asynccontextmanager
-async def token_stream(clock: Clock, settings: MemorySettings) -> AsyncGenerator[TokenStream]:
-    from tertulia.adapters.memory.token_stream import MemoryTokenStream
-
-    yield MemoryTokenStream(
-        clock, max_bytes=settings.token_stream_bytes, kept_s=settings.token_stream_kept_s
-    )
-
-
-@asynccontextmanager
 async def bus(
     store: Store, signals: Signals, clock: Clock, settings: OutboxBusSettings
 ) -> AsyncGenerator[Bus]:
@@ -118,14 +75,16 @@ OPENERS: Final[Mapping[str, Callable[[], Opener]]] = {
     "Http": http,
     "KeyVault": lambda: key_vault,
     "LanguageDetector": lambda: languages,
-    "Leases": lambda: leases,
+    "Leases": lambda: shared.leases,
     "ModelCatalogue": lambda: model_catalogue,
-    "RateLimiter": lambda: rate_limiter,
-    "RecentTurns": lambda: recent_turns,
-    "Signals": lambda: signals,
+    "RateLimiter": lambda: shared.rate_limiter,
+    "RecentTurns": lambda: shared.recent_turns,
+    "RedisKeys": lambda: shared.redis_keys,
+    "Shared": lambda: shared.shared,
+    "Signals": lambda: shared.signals,
     "Store": store,
     "StoreAdmin": lambda: store_admin,
-    "TokenStream": lambda: token_stream,
+    "TokenStream": lambda: shared.token_stream,
 }
 """By the port's name (importing Http costs a command 0.15 s): what gives its opener, a context
 manager whose parameters are wired like a role's."""

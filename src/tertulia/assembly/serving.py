@@ -10,10 +10,11 @@ from tertulia.assembly.home import HomeLock, lock_home, open_home
 from tertulia.assembly.lifecycle import Deadline, run_roles
 from tertulia.assembly.process import wired
 from tertulia.assembly.roles import role
+from tertulia.assembly.shared import Shared
 from tertulia.assembly.wiring import Wiring, parameters
 from tertulia.kit.process_settings import ProcessSettings
 from tertulia.kit.settings import SettingsInForce
-from tertulia.ports.http import Http, Registrants
+from tertulia.ports.http import Degraded, Http, Registrants
 from tertulia.ports.store import Store, Tx
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ async def serve(
             released = await store.write(_release_all)
             log.info("starting", roles=list(names), home=str(home.path), released=released)
             work = [(each, await wiring.arguments(each.run)) for each in roles]
+            if registrants:
+                await _tell_of_redis(wiring)
             async with asyncio.TaskGroup() as group:
                 watch = group.create_task(_announce(wiring, lock, registrants, on_listening))
                 await run_roles(work, Deadline())
@@ -63,6 +66,19 @@ async def _announce(
     log.info("listening", url=url)
     if on_listening:
         await on_listening(wiring, url)
+
+
+async def _tell_of_redis(wiring: Wiring) -> None:
+    """In `/ready`: everything works without it for a while, so nobody is sent elsewhere."""
+    link = (await wiring.port(Shared)).link
+    if link is None:
+        return
+
+    async def check() -> Degraded | None:
+        sentence = await link.trouble()
+        return Degraded(sentence) if sentence else None
+
+    (await wiring.port(Http)).check_ready("redis", check)
 
 
 def _release_all(tx: Tx) -> int:

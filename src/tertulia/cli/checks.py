@@ -19,6 +19,7 @@ from tertulia.ports.chat_model import ModelError
 
 LITTLE_BYTES: Final = 500_000_000  # a model of 100 MB and years of chat fit into more
 GB: Final = 1_000_000_000
+OLDEST_REDIS: Final = 7
 OTHERS: Final = 0o077
 ANSWER_S: Final = 5.0
 NOT_YET: Final = "not there yet; the first `tertulia up` makes it"
@@ -99,6 +100,17 @@ def model(settings: SettingsInForce) -> Finding:
     return Finding("model", finding=f"{chosen} answers with {len(offered)} models: {names}")
 
 
+def redis(settings: SettingsInForce) -> Finding:
+    version = finish(lambda: inspection.redis(settings))
+    if version is None:
+        return Finding("redis", finding="none; what processes share is in memory")
+    if int(version.partition(".")[0]) < OLDEST_REDIS:
+        finding = f"version {version} is too old"
+        mend = f"install Redis {OLDEST_REDIS} or a later one"
+        return Finding("redis", ok=False, finding=finding, mend=mend)
+    return Finding("redis", finding=f"version {version} answers")
+
+
 def address(settings: SettingsInForce) -> Finding:
     serving = holder(Home(home_path(settings)))
     if serving and serving.url:
@@ -130,6 +142,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "key": Check(key, "put the key file's copy back, readable by its owner alone (chmod 600)"),
     "database": Check(database, "stop the server, then: tertulia restore --replace FILE"),
     "model": Check(model, "start what answers there, or name another with --model"),
+    "redis": Check(redis, "start it, or mend redis.url; meanwhile all works without it"),
     "address": Check(address, "stop what listens there, or choose another with --address"),
     "page": Check(page, "install Tertulia anew"),
 }

@@ -1,10 +1,29 @@
-"""Awaiting what must not break off in the middle."""
+"""Awaiting what must not break off in the middle, and what serves beside other work."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+@asynccontextmanager
+async def beside(*work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    """Run coroutines that serve for ever while the body runs. One that fails ends the body, and
+    comes out in an ExceptionGroup; what the body raises comes out as it is."""
+    failed: Exception | None = None
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(each) for each in work]
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  raised below, out of the group
+            failed = error
+        finally:
+            for task in tasks:
+                task.cancel()
+    if failed is not None:
+        raise failed
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:

@@ -17,7 +17,9 @@ class RecentMessage:
 
 class RecentTurns(Protocol):
     """A cache, bounded by bytes over all conversations (least recently used goes first) and by
-    messages per branch. Losing it costs a read of the store, nothing else."""
+    messages per branch. Losing it costs a read of the store, nothing else: while it cannot be
+    reached nothing is found and nothing is raised, and what was to be forgotten is forgotten when
+    it is back, or runs out."""
 
     async def get(
         self, conversation_id: ConversationId, leaf_id: MessageId

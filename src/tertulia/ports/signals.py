@@ -13,7 +13,9 @@ class Subscription(Protocol):
 
 class Signals(Protocol):
     """Publish and subscribe by channel name. A signal carries nothing and may be lost across
-    processes; whoever waits looks again at the truth, also now and then without a signal."""
+    processes; whoever waits looks again at the truth, also now and then without a signal. Within
+    the process none is lost; when the way to the others was cut, every waiter is woken once it is
+    mended."""
 
     def publish(self, channels: frozenset[str]) -> None:
         """From any thread; never blocks."""

@@ -153,6 +153,15 @@ async def test_erased_conversation_is_not_kept_at_hand(served: Serving) -> None:
     assert await served.recent.size_bytes() == 0
 
 
+async def test_the_streams_of_an_erased_conversation_are_forgotten(served: Serving) -> None:
+    conversation = await served.conversation()
+    turn = await served.turn(conversation, "a secret")
+    reply = await served.scribe.begin(turn["reply"])
+    await served.scribe.stream(reply, 0, "an answer")
+    await served.client.delete(f"/api/conversations/{conversation['id']}")
+    assert await served.scribe.streams.read(reply.id, None) is None
+
+
 async def test_erased_conversation_is_gone_for_every_request(served: Serving) -> None:
     conversation = await served.conversation()
     turn = await served.turn(conversation, "a secret")

@@ -21,7 +21,7 @@ Open = Callable[..., AbstractAsyncContextManager[House]]
 async def followed(house: House, reply: Message) -> AsyncGenerator[Part, None]:
     """The stream from its beginning, also when it has yet to begin."""
     async with asyncio.timeout(20), house.signals.subscribe(f"reply:{reply.id}") as changed:
-        while (parts := house.stream.read(reply.id, None)) is None:
+        while (parts := await house.stream.read(reply.id, None)) is None:
             await changed.wait(0.01)
         async for part in parts:
             yield part

@@ -39,7 +39,7 @@ class Desk:
     async def shown(self) -> str:
         """What a reader has by now."""
         await settle()
-        parts = self.stream.read(self.reply.id, None)
+        parts = await self.stream.read(self.reply.id, None)
         assert parts is not None
         task = asyncio.ensure_future(anext(aiter(parts)))
         await settle()

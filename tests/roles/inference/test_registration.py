@@ -7,7 +7,7 @@ from pathlib import Path
 from tertulia.adapters.memory.leases import MemoryLeases
 from tertulia.domain.conversations import ASSISTANT
 from tertulia.domain.events import workers_group
-from tertulia.ports.leases import Member
+from tertulia.ports.leases import LeasesUnavailableError, Member
 from tertulia.roles.inference.service.registration import Registration
 from tertulia.roles.inference.settings import InferenceSettings
 from tests.ports.stores import HandClock
@@ -87,3 +87,36 @@ async def test_a_name_that_is_taken_is_waited_for() -> None:
         while await leases.claims.get() is None:
             pass
         await working
+
+
+class Away(Watched):
+    """Cannot be reached for a number of calls."""
+
+    def __init__(self, clock: HandClock, *, claims: int, renewals: int) -> None:
+        super().__init__(clock)
+        self.failing = {"claim": claims, "renew": renewals}
+
+    async def claim(self, group: str, name: str, *, capacity: int, ttl_s: float) -> int | None:
+        self._fail("claim")
+        return await super().claim(group, name, capacity=capacity, ttl_s=ttl_s)
+
+    async def renew(self, group: str, name: str, fence: int, *, ttl_s: float) -> bool:
+        self._fail("renew")
+        return await super().renew(group, name, fence, ttl_s=ttl_s)
+
+    async def release(self, group: str, name: str, fence: int) -> None:
+        await super().release(group, name, fence)
+        raise LeasesUnavailableError
+
+    def _fail(self, call: str) -> None:
+        self.failing[call] -= 1
+        if self.failing[call] >= 0:
+            raise LeasesUnavailableError
+
+
+async def test_a_worker_goes_on_while_leases_cannot_be_reached() -> None:
+    leases = Away(HandClock(), claims=2, renewals=2)
+    async with asyncio.timeout(20), Registration(leases, GROUP, SETTINGS).open():
+        assert await leases.claims.get() == 1
+        assert await leases.renewals.get()
+    assert max(leases.failing.values()) < 0

@@ -3,13 +3,14 @@
 import asyncio
 import sys
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from tertulia.domain.ids import MessageId
 from tertulia.domain.messages import Status
 from tertulia.domain.streams import Delta, End, Part, Position, Reset, Waiting
 from tertulia.kit.clock import Clock
+from tertulia.ports.token_stream import Parts
 
 # Slot of a text and of its offset (16), the offset itself (28), growth of the two lists (4).
 CHUNK_BYTES: Final = 48
@@ -21,17 +22,17 @@ class _Log:
     """The text of one attempt as it came. Readers keep an index into it, so the writer does the
     same work for none and for a thousand of them, and each costs what it reads."""
 
-    def __init__(self, epoch: int, text: str) -> None:
+    def __init__(self, epoch: int, text: str, first: int) -> None:
         self.epoch = epoch
-        self.first = 0  # the offset of the first character that is still held
-        self.length = 0
-        self.begun_with = len(text)
+        self.first = first  # the offset of the first character that is still held
+        self.length = first
+        self.begun_with = first + len(text)
         self.chunks: list[str] = []
         self.offsets: list[int] = []
         self.size_bytes = LOG_BYTES
         self.ahead: int | None = None
         self.status: Status | None = None
-        self.replaced = False  # by a newer attempt
+        self.replaced = False  # by a newer attempt, or by nothing
         self._changed = asyncio.Event()
         if text:
             self.append(text)
@@ -78,14 +79,14 @@ class MemoryTokenStream:
         self._ended: dict[MessageId, float] = {}  # in the order of their end
         self._size_bytes = 0
 
-    async def begin(self, reply_id: MessageId, epoch: int, text: str) -> None:
+    async def begin(self, reply_id: MessageId, epoch: int, text: str, *, first: int = 0) -> None:
         """See the port. Beginning the same attempt again changes nothing."""
         old = self._logs.get(reply_id)
         if old is not None and old.epoch >= epoch:
             return
         if old is not None:
             self._drop(reply_id)
-        log = self._logs[reply_id] = _Log(epoch, text)
+        log = self._logs[reply_id] = _Log(epoch, text, first)
         self._size_bytes += log.size_bytes
         if old is not None:
             old.replaced = True
@@ -120,7 +121,15 @@ class MemoryTokenStream:
         log.notify()
         self._make_room()
 
-    def read(self, reply_id: MessageId, after: Position | None) -> AsyncIterator[Part] | None:
+    async def forget(self, reply_id: MessageId) -> None:
+        """See the port."""
+        log = self._logs.get(reply_id)
+        if log is not None:
+            self._drop(reply_id)
+            log.replaced = True
+            log.notify()
+
+    async def read(self, reply_id: MessageId, after: Position | None) -> Parts | None:
         """See the port."""
         self._make_room()
         log = self._logs.get(reply_id)

@@ -22,7 +22,7 @@ from tertulia.kit.crash_points import crash_point
 from tertulia.ports.bus import Delivery, Retry
 from tertulia.ports.chat_model import ChatModel, ModelError
 from tertulia.ports.language import LanguageDetector
-from tertulia.ports.leases import Leases
+from tertulia.ports.leases import Leases, LeasesUnavailableError
 from tertulia.ports.recent_turns import RecentMessage, RecentTurns
 from tertulia.ports.store import MessageChange, Store, Tx
 from tertulia.roles.preprocess.settings import PreprocessSettings
@@ -121,7 +121,10 @@ class Preprocessing:
         await self._store.write(fail)
 
     async def _worker(self, conversation: Conversation) -> str:
-        members = await self._leases.members(workers_group(conversation.character_id))
+        try:
+            members = await self._leases.members(workers_group(conversation.character_id))
+        except LeasesUnavailableError:
+            members = ()
         worker = choose_worker(conversation.id, {m.name: m.capacity for m in members})
         if worker is None:
             log.info("no worker", conversation_id=conversation.id)

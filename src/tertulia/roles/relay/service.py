@@ -17,7 +17,7 @@ from tertulia.domain.events import (
 from tertulia.kit.crash_points import crash_point
 from tertulia.kit.metrics import PRUNED, QUEUE_DEPTH, QUEUE_OLDEST_S
 from tertulia.ports.bus import Bus
-from tertulia.ports.leases import Leases
+from tertulia.ports.leases import Leases, LeasesUnavailableError
 from tertulia.ports.store import Store, TopicDepth, Tx
 from tertulia.roles.relay.errors import DeadLetterMissingError
 from tertulia.roles.relay.settings import RelaySettings
@@ -103,7 +103,10 @@ async def _reclaim(store: Store, leases: Leases, settings: RelaySettings) -> int
         if place is None:
             continue
         character_id, worker = place
-        live = {member.name for member in await leases.members(workers_group(character_id))}
+        try:
+            live = {member.name for member in await leases.members(workers_group(character_id))}
+        except LeasesUnavailableError:
+            continue
         if live and worker not in live:
             reclaimed += await _reroute(store, topic, settings)
     return reclaimed

@@ -34,7 +34,7 @@ def routers(
         openai.routes(model, limits),
         messages.routes(store, limits, replies),
         streams.routes(store, replies),
-        conversations.routes(store, recent),
+        conversations.routes(store, recent, reader.streams),
         feed.routes(store, reader.signals, live),
         models.routes(model, catalogue),
         simple.history_routes(store),

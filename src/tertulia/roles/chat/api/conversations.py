@@ -15,6 +15,7 @@ from tertulia.domain.messages import Message
 from tertulia.ports.http import requires
 from tertulia.ports.recent_turns import RecentTurns
 from tertulia.ports.store import Store
+from tertulia.ports.token_stream import TokenStream
 from tertulia.roles.chat.api import shapes
 from tertulia.roles.chat.api.render import conversation_json, json_response, message_json
 from tertulia.roles.chat.service.change_conversation import (
@@ -38,7 +39,7 @@ Owner = Annotated[Principal, requires(Rule.OWNER)]
 MEDIA_TYPES: Final = {"json": "application/json", "md": "text/markdown"}
 
 
-def routes(store: Store, recent: RecentTurns) -> APIRouter:
+def routes(store: Store, recent: RecentTurns, streams: TokenStream) -> APIRouter:
     router = APIRouter(prefix="/api/conversations", tags=["conversations"])
 
     @router.get("", summary="The conversations", response_model=shapes.Conversations)
@@ -86,7 +87,7 @@ def routes(store: Store, recent: RecentTurns) -> APIRouter:
 
     @router.delete("/{conversation_id}", status_code=204, summary="Erase it and destroy its key")
     async def erase(conversation_id: str, principal: Owner) -> Response:
-        await erase_conversation(store, recent, principal, conversation_id)
+        await erase_conversation(store, recent, streams, principal, conversation_id)
         return Response(status_code=204)
 
     @router.get(

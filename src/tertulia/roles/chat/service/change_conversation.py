@@ -1,13 +1,16 @@
 """Rename, pin, archive; choose a branch or a model; erase."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from tertulia.domain.access import Principal
 from tertulia.domain.conversations import Conversation
-from tertulia.domain.ids import ConversationId
+from tertulia.domain.ids import ConversationId, MessageId
+from tertulia.domain.messages import Author
 from tertulia.ports.recent_turns import RecentTurns
 from tertulia.ports.store import Store, Tx
+from tertulia.ports.token_stream import TokenStream
 from tertulia.roles.chat.service.access import access_conversation, message_of
 
 
@@ -17,6 +20,7 @@ class Keep:
 
 
 KEEP: Final = Keep()
+STREAMED_LATELY: Final = 20  # messages; streams are kept for minutes only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +66,22 @@ async def change_conversation(
 
 
 async def erase_conversation(
-    store: Store, recent: RecentTurns, principal: Principal, conversation_id: str
+    store: Store,
+    recent: RecentTurns,
+    streams: TokenStream,
+    principal: Principal,
+    conversation_id: str,
 ) -> None:
     """Its key and every row are destroyed, and what is at hand of it is forgotten."""
 
-    def erase(tx: Tx) -> ConversationId:
+    def erase(tx: Tx) -> tuple[ConversationId, Sequence[MessageId]]:
         conversation = access_conversation(tx, principal, conversation_id)
+        leaf_id = conversation.leaf_id
+        last = tx.messages.path(conversation.id, leaf_id, limit=STREAMED_LATELY) if leaf_id else ()
         tx.conversations.erase(conversation.id)
-        return conversation.id
+        return conversation.id, [m.id for m in last if m.author is Author.ASSISTANT]
 
-    await recent.forget(await store.write(erase))
+    erased_id, reply_ids = await store.write(erase)
+    await recent.forget(erased_id)
+    for reply_id in reply_ids:
+        await streams.forget(reply_id)

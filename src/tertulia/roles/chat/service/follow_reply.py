@@ -1,6 +1,7 @@
 """A reply's stream from any position: from memory while it is held, else from the store."""
 
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,13 +44,14 @@ class ReplyReader:
         held = after
         async with self.signals.subscribe(f"reply:{message.id}") as subscription:
             while True:
-                parts = self.streams.read(message.id, held)
+                parts = await self.streams.read(message.id, held)
                 if parts is not None:
-                    async for part in parts:
-                        if isinstance(part, End):
-                            break
-                        held = held if isinstance(part, Waiting) else part.at
-                        yield part
+                    async with aclosing(parts):
+                        async for part in parts:
+                            if isinstance(part, End):
+                                break
+                            held = held if isinstance(part, Waiting) else part.at
+                            yield part
                 now = await self.store.read(look)
                 step = stored_step(now, held)
                 if step is not None:

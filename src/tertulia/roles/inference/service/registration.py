@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 import structlog
 
-from tertulia.ports.leases import Leases
+from tertulia.ports.leases import Leases, LeasesUnavailableError
 from tertulia.roles.inference.settings import InferenceSettings
+
+AGAIN_S: Final = 1.0  # after leases could not be reached
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 class Registration:
-    """Holds a place for as long as it is open; a place that was lost is claimed again."""
+    """Holds a place for as long as it is open; a place that was lost is claimed again. What the
+    worker has in hand goes on meanwhile."""
 
     def __init__(self, leases: Leases, group: str, settings: InferenceSettings) -> None:
         self._leases = leases
@@ -33,14 +37,20 @@ class Registration:
                 finally:
                     renewal.cancel()
         finally:
-            await self._leases.release(self._group, self._settings.worker, self._fence)
+            with suppress(LeasesUnavailableError):  # it runs out by itself
+                await self._leases.release(self._group, self._settings.worker, self._fence)
 
     async def _claim(self) -> None:
         settings = self._settings
         while True:
-            fence = await self._leases.claim(
-                self._group, settings.worker, capacity=settings.capacity, ttl_s=settings.lease_s
-            )
+            try:
+                fence = await self._leases.claim(
+                    self._group, settings.worker, capacity=settings.capacity, ttl_s=settings.lease_s
+                )
+            except LeasesUnavailableError:
+                log.warning("worker cannot register", group=self._group, worker=settings.worker)
+                await asyncio.sleep(min(AGAIN_S, settings.lease_s / 3))
+                continue
             if fence is not None:
                 self._fence = fence
                 log.info("worker registered", group=self._group, worker=settings.worker)
@@ -52,9 +62,13 @@ class Registration:
         settings = self._settings
         while True:
             await asyncio.sleep(settings.lease_s / 3)
-            held = await self._leases.renew(
-                self._group, settings.worker, self._fence, ttl_s=settings.lease_s
-            )
+            try:
+                held = await self._leases.renew(
+                    self._group, settings.worker, self._fence, ttl_s=settings.lease_s
+                )
+            except LeasesUnavailableError:
+                log.warning("worker cannot renew", group=self._group, worker=settings.worker)
+                continue
             if not held:
                 log.warning("worker place lost", group=self._group, worker=settings.worker)
                 await self._claim()
