@@ -12,7 +12,17 @@ import msgspec
 
 from bench.figures import Figure, table
 
-NAMES: Final = ("start", "footprint", "relay", "turns", "history", "reads", "store", "embedded")
+NAMES: Final = (
+    "start",
+    "footprint",
+    "relay",
+    "turns",
+    "history",
+    "reads",
+    "store",
+    "redis",
+    "embedded",
+)
 PEERS: Final = ("litellm",)
 """Measured when asked for: they are downloaded."""
 RESULTS: Final = Path(__file__).parent / "results"
