@@ -77,6 +77,14 @@ class Chat:
         """A reply says exactly this, in the one paragraph it has."""
         expect(reply.locator(".prose")).to_have_text(text)
 
+    def set_hidden(self, *, hidden: bool) -> None:
+        """As when another tab is brought to the front, and back."""
+        get = f"{{ configurable: true, get: () => {str(hidden).lower()} }}"
+        self.page.evaluate(
+            f"Object.defineProperty(document, 'hidden', {get});"
+            "document.dispatchEvent(new Event('visibilitychange'))"
+        )
+
     def new_tab(self) -> "Chat":
         """Of the same browser, at the same place."""
         other = Chat(self.page.context.new_page(), self.url)

@@ -96,21 +96,12 @@ def test_hidden_tab_reads_no_stream_and_misses_nothing(slow: Chat) -> None:
     asked: list[str] = []
     slow.page.on("request", lambda request: asked.append(request.url))
     reply = begun(slow, WORDS)
-    set_hidden(slow, hidden=True)
+    slow.set_hidden(hidden=True)
     asked.clear()
-    set_hidden(slow, hidden=False)
+    slow.set_hidden(hidden=False)
     slow.expect_status(reply, "complete")
     slow.expect_words(reply, echoed(WORDS, 60))
     assert [url for url in asked if re.search(r"/stream\?after=1-\d+$", url)]
-
-
-def set_hidden(chat: Chat, *, hidden: bool) -> None:
-    """As when another tab is brought to the front, and back."""
-    get = f"{{ configurable: true, get: () => {str(hidden).lower()} }}"
-    chat.page.evaluate(
-        f"Object.defineProperty(document, 'hidden', {get});"
-        "document.dispatchEvent(new Event('visibilitychange'))"
-    )
 
 
 def test_what_the_model_was_not_shown_is_told(chat: Chat, person: Person) -> None:

@@ -3,6 +3,7 @@ import { backoffMs, pause } from "./backoff";
 import { type Calls, createCalls } from "./calls";
 import { createChanging, notify } from "./changing";
 import { followFeed } from "./feed";
+import { createWays } from "./feedWays";
 import { createFollowing } from "./following";
 import { createHttp, Problem } from "./http";
 import { sentenceFor } from "./problems";
@@ -42,6 +43,7 @@ export function createRuntime() {
     }
     await followFeed(
       after,
+      createWays(http),
       {
         onChanges: (changes) => store.dispatch({ type: "changes_received", changes }),
         onResync: resync,

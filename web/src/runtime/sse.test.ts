@@ -32,3 +32,15 @@ it("characters that are cut between bytes come out whole", async () => {
   for await (const event of readSse(new Response(body))) events.push(event);
   expect(events).toEqual(EVENTS);
 });
+
+it("a comment is heard, though it is no event", async () => {
+  let heard = 0;
+  const events: SseEvent[] = [];
+  for await (const event of readSse(new Response(": nothing yet\n\n"), () => {
+    heard += 1;
+  })) {
+    events.push(event);
+  }
+  expect(heard).toBe(1);
+  expect(events).toEqual([]);
+});

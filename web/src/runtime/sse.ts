@@ -33,8 +33,12 @@ export function createSseParser(): { push: (text: string) => SseEvent[] } {
   };
 }
 
-/** The events of a response's body until it ends. */
-export async function* readSse(response: Response): AsyncGenerator<SseEvent, void> {
+/** The events of a response's body until it ends; `onHeard` is told of every piece of it, also of
+ * the comments that only say that somebody is there. */
+export async function* readSse(
+  response: Response,
+  onHeard: () => void = () => undefined,
+): AsyncGenerator<SseEvent, void> {
   if (!response.body) return;
   const parser = createSseParser();
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -42,6 +46,7 @@ export async function* readSse(response: Response): AsyncGenerator<SseEvent, voi
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
+      onHeard();
       yield* parser.push(value);
     }
   } finally {
