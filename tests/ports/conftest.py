@@ -1,7 +1,6 @@
 """A world for each adapter of the store."""
 
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,13 @@ from tests.smollm2 import smollm2
 __all__ = ["smollm2", "world"]
 
 
-@pytest.fixture(params=list(STORES.values()), ids=list(STORES))
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[World]:
-    async with request.param(tmp_path) as opened:
+@pytest.fixture(
+    params=[
+        pytest.param(s, marks=[] if name == "sqlite" else pytest.mark.server, id=name)
+        for name, s in STORES.items()
+    ]
+)
+async def world(request: pytest.FixtureRequest) -> AsyncGenerator[World]:
+    opening, needs = request.param
+    async with opening(request.getfixturevalue(needs)) as opened:
         yield opened

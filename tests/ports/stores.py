@@ -1,13 +1,20 @@
 """Stores to run the conformance suite on, and what its tests build with."""
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import uuid
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from tertulia.adapters.keyfile import MemoryVault
+from tertulia.adapters.keyfile import Keyring, MemoryVault
+from tertulia.adapters.sql.postgres import open_postgres_store
+from tertulia.adapters.sql.postgres_connection import DIALECT
+from tertulia.adapters.sql.postgres_open import Patience, Place, prepare
 from tertulia.adapters.sql.sqlite import open_sqlite_store
+from tertulia.adapters.sql.statements import compile_all
 from tertulia.domain.conversations import ASSISTANT, Conversation, Purpose
 from tertulia.domain.events import TurnRequested
 from tertulia.domain.ids import ConversationId, MessageId, UserId
@@ -15,6 +22,7 @@ from tertulia.domain.messages import Author, Message, Status
 from tertulia.kit.ids import new_id
 from tertulia.ports.signals import Subscription
 from tertulia.ports.store import MessageChange, NewMessage, Store, Tx
+from tests.servers.postgresql import PostgreSQL
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -71,6 +79,8 @@ class World:
     vault: MemoryVault
     reopened: Callable[[], AbstractAsyncContextManager[Store]] = field(repr=False)
     """A second store over the same database, as another process would have it."""
+    writers: int = 1
+    """How many units of work may change something at once."""
 
     async def conversation(self, owner: UserId | None = None) -> ConversationId:
         made = conversation(owner or self.owner)
@@ -124,8 +134,57 @@ async def on_sqlite(folder: Path) -> AsyncGenerator[World]:
         )
 
 
-STORES = {"sqlite": on_sqlite}
-"""Every adapter of the port. What joins here must pass the whole suite."""
+WRITERS = 3
+KEYRING = Keyring.fresh()
+
+
+@cache
+def template(server: PostgreSQL) -> str:
+    """An empty database of Tertulia's, for others to be copied from."""
+    name = f"template_{uuid.uuid4().hex}"
+    server.execute(f"CREATE DATABASE {name}")
+    place = Place(server.url_of(name), Patience())
+    prepare(place, MemoryVault(KEYRING), compile_all(DIALECT))
+    return name
+
+
+@contextmanager
+def database(server: PostgreSQL) -> Generator[str]:
+    """The URL of an empty database of Tertulia's; a vault over KEYRING has its key."""
+    with server.database(template(server)) as url:
+        yield url
+
+
+@asynccontextmanager
+async def on_postgres(server: PostgreSQL) -> AsyncGenerator[World]:
+    clock, signals, vault = HandClock(), NotedSignals(), MemoryVault(KEYRING)
+
+    with database(server) as url:
+
+        def reopened() -> AbstractAsyncContextManager[Store]:
+            return open_postgres_store(url, vault, NotedSignals(), clock)
+
+        async with open_postgres_store(
+            url, vault, signals, clock, writers=WRITERS, readers=2
+        ) as store:
+            owner = await store.write(lambda tx: tx.accounts.owner())
+            yield World(
+                store=store,
+                owner=owner.id,
+                clock=clock,
+                signals=signals,
+                vault=vault,
+                reopened=reopened,
+                writers=WRITERS,
+            )
+
+
+STORES: dict[str, tuple[Callable[[Any], AbstractAsyncContextManager[World]], str]] = {
+    "sqlite": (on_sqlite, "tmp_path"),
+    "postgresql": (on_postgres, "postgres"),
+}
+"""Every adapter of the port, and the fixture that it needs. What joins here must pass the whole
+suite."""
 
 
 def conversation(owner: UserId, purpose: Purpose = Purpose.CHAT) -> Conversation:

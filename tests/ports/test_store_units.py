@@ -158,21 +158,22 @@ async def test_a_unit_that_fails_signals_nothing(world: World) -> None:
 
 async def test_a_caller_that_leaves_in_time_leaves_nothing_behind(world: World) -> None:
     made = conversation(world.owner)
-    started, go_on = asyncio.Event(), asyncio.Event()
+    started, go_on = asyncio.Semaphore(0), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def hold(_: Tx) -> None:
-        loop.call_soon_threadsafe(started.set)
+        loop.call_soon_threadsafe(started.release)
         asyncio.run_coroutine_threadsafe(_done(go_on.wait()), loop).result(10)
 
-    held = asyncio.create_task(world.store.write(hold))
-    await started.wait()
+    held = [asyncio.create_task(world.store.write(hold)) for _ in range(world.writers)]
+    for _ in held:
+        await started.acquire()
     left = asyncio.create_task(world.store.write(lambda tx: tx.conversations.create(made)))
     await asyncio.sleep(0)
     left.cancel()
     await asyncio.sleep(0)
     go_on.set()
-    await held
+    await asyncio.gather(*held)
     assert await world.store.write(lambda tx: tx.conversations.get(made.id)) is None
 
 

@@ -21,7 +21,7 @@ from tertulia.adapters.sql.unit import Unit
 from tests.ports.stores import on_sqlite
 
 PSYCOPG: Final = psycopg.dialect()
-SMALL: Final = {"accounts", "feed_heads", "branch", "oldest"}
+SMALL: Final = {"accounts", "clock", "feed_heads", "branch", "oldest"}
 """What may be looked through: one row a person, or a part that has a bound."""
 
 

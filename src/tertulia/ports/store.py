@@ -29,6 +29,15 @@ class StoreUnavailableError(TertuliaError):
     kind = Kind.UNAVAILABLE
 
 
+class OutcomeUnknownError(StoreUnavailableError):
+    """The connection to the database broke while the change was stored; it may have been.
+
+    Do the same thing again: request ids, the inbox, epochs and fences make it happen once.
+    """
+
+    code = "outcome_unknown"
+
+
 class StorageFullError(TertuliaError):
     """The disk is full; nothing was changed."""
 
@@ -55,11 +64,13 @@ class Store(Protocol):
 
     `write` runs `work` in one transaction, in a thread of the store's, and returns once it is
     durable; it is all or nothing, and an exception of `work` undoes it alone. `work` may run
-    again after a passing failure, so it must have no effect but on its `tx`. `read` runs `work`
-    on a consistent snapshot that cannot write; `brief` promises that it takes well under a
-    millisecond, so it may run in the caller's thread. Both raise StoreUnavailableError and
-    StorageFullError. After a commit, signals `feed:{user_id}`, `outbox:{topic}` and
-    `reply:{message_id}` are published for what changed.
+    again after a passing failure, so it must have no effect but on its `tx`. Units of work of
+    several processes run beside each other; a conversation or message that `work` gets with `get`
+    or `of_purpose` stays as it is until the unit of work ends. `read` runs `work` on a consistent
+    snapshot that cannot write; `brief` promises that it takes well under a millisecond, so it may
+    run in the caller's thread where the database is a file. Both raise StoreUnavailableError (and
+    `write` OutcomeUnknownError) and StorageFullError. After a commit, signals `feed:{user_id}`,
+    `outbox:{topic}` and `reply:{message_id}` are published for what changed.
     """
 
     async def write(self, work: "Callable[[Tx], T]") -> T: ...
@@ -72,7 +83,8 @@ class Tx(Protocol):
 
     @property
     def now(self) -> datetime:
-        """The time of this unit of work; never before that of an earlier committed one."""
+        """The time of this unit of work; never before that of an earlier one that was committed
+        by this process, or by another one a second or more before."""
         ...
 
     @property

@@ -51,8 +51,11 @@ class SqlAccounts:
     def owner(self) -> Account:
         row = self._scope.db.one(_OWNER, {})
         if row is None:
+            self._scope.db.alone("owner")
+            row = self._scope.db.one(_OWNER, {})
+        if row is None:
             row = (new_id(), OWNER_NAME, self._scope.now_us)
-            self._scope.db.run(_ADD, {"id": row[0], "name": row[1], "created_us": row[2]})
+            self._scope.db.put(_ADD, {"id": row[0], "name": row[1], "created_us": row[2]})
         return _account(row)
 
     def get(self, user_id: UserId) -> Account | None:
@@ -68,7 +71,7 @@ class SqlCredentials:
 
     def add(self, credential: Credential, digest: bytes) -> None:
         expires, used = credential.expires_at, credential.last_used_at
-        self._scope.db.run(
+        self._scope.db.put(
             _ADD_CREDENTIAL,
             {
                 "id": credential.id,
@@ -93,7 +96,7 @@ class SqlCredentials:
         return self._live(self._scope.db.one(_CONSUME, {"of_kind": kind, "known_by": digest}))
 
     def touch(self, credential_id: str) -> None:
-        self._scope.db.run(_TOUCH, {"credential": credential_id, "used_us": self._scope.now_us})
+        self._scope.db.put(_TOUCH, {"credential": credential_id, "used_us": self._scope.now_us})
 
     def list(self, kind: CredentialKind) -> Sequence[Credential]:
         return [_credential(row) for row in self._scope.db.all(_LIST, {"of_kind": kind})]

@@ -42,7 +42,7 @@ class Checkpoints:
         return kept if last is None else last[0] + last[1]
 
     def add(self, start: int, epoch: int, text: str, sealer: Sealer) -> None:
-        self._db.run(
+        self._db.put(
             _ADD,
             {
                 "conversation_id": self._of["conversation"],
@@ -66,7 +66,7 @@ class Checkpoints:
         return texts
 
     def drop(self) -> None:
-        self._db.run(_DROP, self._of)
+        self._db.put(_DROP, self._of)
 
     def _place(self, start: int, characters: int, epoch: int) -> bytes:
         conversation_id, message_id = self._of.values()

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, tuple_, update
 from tertulia.adapters.sql.conversation_rows import opened_row, sealed_row
 from tertulia.adapters.sql.schema import checkpoints, conversations, messages
 from tertulia.adapters.sql.scope import Scope
-from tertulia.adapters.sql.statements import Row, Statement, given, statement, text
+from tertulia.adapters.sql.statements import Row, Statement, given, integer, statement, text
 from tertulia.domain.conversations import Conversation
 from tertulia.domain.feed import ChangeKind
 from tertulia.domain.ids import ConversationId, MessageId, UserId
@@ -31,12 +31,14 @@ _AFTER = tuple_(_c.pinned, _c.updated_us, _c.id) < tuple_(
 _ADD = Statement(lambda insert: insert(conversations).on_conflict_do_nothing())
 _GET = statement(select(*_COLUMNS).where(_THIS))
 _HOLD = statement(select(*_COLUMNS).where(_THIS).with_for_update())
-_OF_PURPOSE = statement(
+_FIRST_OF_PURPOSE = (
     select(*_COLUMNS)
     .where(_c.owner_id == given("owner"), _c.purpose == given("for_purpose"))
     .order_by(_c.created_us, _c.id)
-    .limit(1)
+    .limit(integer(1))
 )
+_OF_PURPOSE = statement(_FIRST_OF_PURPOSE)
+_HOLD_OF_PURPOSE = statement(_FIRST_OF_PURPOSE.with_for_update())
 _FIRST_PAGE = statement(select(*_COLUMNS).where(*_OF_OWNER).order_by(*_ORDER).limit(given("most")))
 _NEXT_PAGE = statement(
     select(*_COLUMNS).where(*_OF_OWNER, _AFTER).order_by(*_ORDER).limit(given("most"))
@@ -46,10 +48,12 @@ _CHANGE = statement(
     update(conversations).where(_THIS).values({name: given(name) for name in _MUTABLE.split()})
 )
 _UNFINISHED = statement(
-    select(messages.c.id).where(
+    select(messages.c.id)
+    .where(
         messages.c.conversation_id == given("conversation"),
         messages.c.status.in_([text("queued"), text("streaming")]),
     )
+    .with_for_update()  # so that no checkpoint comes once they are deleted
 )
 _ERASE = [
     statement(delete(checkpoints).where(checkpoints.c.conversation_id == given("conversation"))),
@@ -59,6 +63,9 @@ _ERASE = [
 
 KEY_VERSION: Final = -3
 WRAPPED_KEY: Final = -2
+
+KEYS: Final = "data keys"
+"""What making a data key is done among others for, and wrapping all of them anew alone."""
 
 
 class SqlConversations:
@@ -70,6 +77,7 @@ class SqlConversations:
     def create(self, conversation: Conversation) -> Conversation:
         at = from_us(self._scope.now_us)
         made = replace(conversation, created_at=at, updated_at=at, revision=1)
+        self._scope.db.among(KEYS)
         key_version, wrapped = self._scope.keys.make(made.owner_id, made.id)
         row = {
             **self._sealed(made, key_version, wrapped),
@@ -82,11 +90,15 @@ class SqlConversations:
         return made
 
     def get(self, conversation_id: ConversationId) -> Conversation | None:
-        row = self._scope.db.one(_GET, {"conversation": conversation_id})
+        get = _HOLD if self._scope.writes else _GET
+        row = self._scope.db.one(get, {"conversation": conversation_id})
         return None if row is None else self._opened(row)
 
     def of_purpose(self, owner_id: UserId, purpose: str) -> Conversation | None:
-        row = self._scope.db.one(_OF_PURPOSE, {"owner": owner_id, "for_purpose": purpose})
+        params = {"owner": owner_id, "for_purpose": purpose}
+        if self._scope.writes:  # who finds none will make one
+            self._scope.db.alone(f"purpose {owner_id} {purpose}")
+        row = self._scope.db.one(_HOLD_OF_PURPOSE if self._scope.writes else _OF_PURPOSE, params)
         return None if row is None else self._opened(row)
 
     def page(
@@ -132,7 +144,7 @@ class SqlConversations:
         for unfinished in self._scope.db.all(_UNFINISHED, params):
             self._scope.channels.add(f"reply:{unfinished[0]}")
         for erase in _ERASE:
-            self._scope.db.run(erase, params)
+            self._scope.db.put(erase, params)
         self._scope.keys.forget(conversation_id, row[KEY_VERSION], row[WRAPPED_KEY])
         self._scope.erased = True
         self._scope.changed(row[1], ChangeKind.CONVERSATION_ERASED, conversation_id)
@@ -148,7 +160,7 @@ class SqlConversations:
         at = from_us(self._scope.now_us)
         changed = replace(held, updated_at=at, revision=held.revision + 1, **changes)
         params = self._sealed(changed, row[KEY_VERSION], row[WRAPPED_KEY])
-        self._scope.db.run(_CHANGE, {"conversation": changed.id, **params})
+        self._scope.db.put(_CHANGE, {"conversation": changed.id, **params})
         self._changed(changed)
         return changed
 

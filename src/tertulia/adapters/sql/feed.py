@@ -27,7 +27,7 @@ _AFTER: Final = statement(
     .order_by(feed.c.seq)
     .limit(given("most"))
 )
-_USERS: Final = statement(select(feed_heads.c.user_id))
+_USERS: Final = statement(select(feed_heads.c.user_id).order_by(feed_heads.c.user_id))
 _oldest = (
     select(feed.c.seq, feed.c.at_us)
     .where(feed.c.user_id == _USER)
@@ -41,7 +41,9 @@ _LAST_OLD: Final = statement(
 )
 _DROP: Final = statement(delete(feed).where(feed.c.user_id == _USER, feed.c.seq <= given("upto")))
 _NOTE_DROPPED: Final = statement(
-    update(feed_heads).where(feed_heads.c.user_id == _USER).values(dropped=given("upto"))
+    update(feed_heads)
+    .where(feed_heads.c.user_id == _USER, feed_heads.c.dropped < given("upto"))
+    .values(dropped=given("upto"))
 )
 
 
@@ -71,8 +73,9 @@ class SqlFeed:
             params = {"user": user_id, "before": to_us(before), "most": limit - dropped}
             [(last, count)] = self._scope.db.all(_LAST_OLD, params)
             if count:
-                self._scope.db.run(_DROP, {"user": user_id, "upto": last})
-                self._scope.db.run(_NOTE_DROPPED, {"user": user_id, "upto": last})
+                # The row of the head first, as whoever numbers a change takes it.
+                self._scope.db.put(_NOTE_DROPPED, {"user": user_id, "upto": last})
+                self._scope.db.put(_DROP, {"user": user_id, "upto": last})
                 dropped += count
         return dropped
 

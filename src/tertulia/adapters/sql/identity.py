@@ -25,8 +25,8 @@ _KEY_OF_EACH_VERSION: Final = statement(
 def write_identity(db: Connection, vault: KeyVault) -> None:
     """For a database that is being made."""
     database_id = new_id()
-    db.run(_ADD, {"name": "database_id", "value": database_id})
-    db.run(_ADD, {"name": "key_check", "value": _key_check(vault, database_id)})
+    db.put(_ADD, {"name": "database_id", "value": database_id})
+    db.put(_ADD, {"name": "key_check", "value": _key_check(vault, database_id)})
 
 
 def check_identity(db: Connection, vault: KeyVault) -> str:

@@ -37,5 +37,5 @@ class SqlInbox:
     def prune(self, *, before: datetime, limit: int) -> int:
         old = self._scope.db.all(_OLD_INBOX, {"before": to_us(before), "most": limit})
         for consumer, message_id in old:
-            self._scope.db.run(_FORGET, {"of_consumer": consumer, "message": message_id})
+            self._scope.db.put(_FORGET, {"of_consumer": consumer, "message": message_id})
         return len(old)

@@ -52,11 +52,13 @@ _GET = statement(select(*_COLUMNS, *_KEY).select_from(_KEYED).where(*_THIS))
 _HOLD = statement(
     select(*_COLUMNS, *_KEY).select_from(_KEYED).where(*_THIS).with_for_update(of=messages)
 )
-_STATE = statement(
+_STATE_OF_THIS = (
     select(_m.status, _m.epoch, _m.stop_requested, _m.characters, *_KEY)
     .select_from(_KEYED)
     .where(*_THIS)
 )
+_STATE = statement(_STATE_OF_THIS)
+_HOLD_STATE = statement(_STATE_OF_THIS.with_for_update(of=messages))
 _PAGE = select(*_COLUMNS, *_KEY).select_from(_KEYED).where(_m.conversation_id == _CONVERSATION)
 _AFTER = statement(_PAGE.where(_m.seq > given("after")).order_by(_m.seq).limit(given("most")))
 _BEFORE = statement(
@@ -151,7 +153,8 @@ class SqlMessageLog:
         return made
 
     def get(self, conversation_id: ConversationId, message_id: MessageId) -> Message | None:
-        row = self._scope.db.one(_GET, {"conversation": conversation_id, "message": message_id})
+        get = _HOLD if self._scope.writes else _GET
+        row = self._scope.db.one(get, {"conversation": conversation_id, "message": message_id})
         return None if row is None else self._opened(row)
 
     def page(
@@ -199,7 +202,8 @@ class SqlMessageLog:
         offset: int,
         text: str,
     ) -> bool:
-        row = self._scope.db.one(_STATE, {"conversation": conversation_id, "message": reply_id})
+        state = _HOLD_STATE if self._scope.writes else _STATE
+        row = self._scope.db.one(state, {"conversation": conversation_id, "message": reply_id})
         if row is None:
             raise MissingError(message_id=reply_id)
         status, current_epoch, stop_requested, kept, owner_id, key_version, wrapped = row
@@ -235,7 +239,7 @@ class SqlMessageLog:
         grown = kept != len(old.text)
         if grown or change.text is not None:
             Checkpoints(self._scope, owner_id, conversation_id, message_id).drop()
-        self._scope.db.run(_CHANGE, {**params, **sealed_row(new, owner_id, sealer)})
+        self._scope.db.put(_CHANGE, {**params, **sealed_row(new, owner_id, sealer)})
         self._changed(owner_id, new)
         return new
 

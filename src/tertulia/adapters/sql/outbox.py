@@ -26,7 +26,9 @@ class SqlOutbox:
 
     def add(self, topic: str, key: str, event: Event) -> str:
         message_id = new_id()
-        self._scope.db.run(
+        # Positions are given out in the order in which what they number is committed.
+        self._scope.db.alone(f"outbox {topic} {key}")
+        self._scope.db.put(
             _ADD,
             {
                 "id": message_id,
@@ -39,7 +41,7 @@ class SqlOutbox:
                 "leased": 0,
                 "fence": 0,
                 "attempts": 0,
-                "due_us": self._scope.now_us,
+                "due_us": 0,  # at once, also by the clock of a process that is a little slow
                 "reason": "",
                 "created_us": self._scope.now_us,
                 "settled_us": None,

@@ -234,7 +234,7 @@ class SqlQueue:
 
     def _leased(self, row: Row, until_us: int) -> QueuedMessage | None:
         _, message_id, topic, key, kind, version, body, fence, attempts, created_us = row
-        self._scope.db.run(_LEASE, {"message": message_id, "until": until_us})
+        self._scope.db.put(_LEASE, {"message": message_id, "until": until_us})
         try:
             event = decoded(kind, version, body)
         except UnknownEventError:
@@ -251,7 +251,8 @@ class SqlQueue:
         )
 
     def _until(self, lease: timedelta) -> int:
-        return self._scope.now_us + lease // timedelta(microseconds=1)
+        """0, which every clock has passed, when there is nothing to wait for."""
+        return self._scope.now_us + lease // timedelta(microseconds=1) if lease else 0
 
     def _signalled(self, rows: list[Row]) -> int:
         self._scope.channels.update(f"outbox:{row[0]}" for row in rows)

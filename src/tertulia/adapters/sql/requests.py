@@ -27,6 +27,8 @@ class SqlRequests:
         self._key = scope.keys.derive(b"request digest")
 
     def outcome(self, user_id: UserId, request_id: RequestId, body: bytes) -> RequestOutcome | None:
+        if self._scope.writes:  # the same request at the same time waits for its own outcome
+            self._scope.db.alone(f"request {user_id} {request_id}")
         row = self._scope.db.one(_FIND, {"user": user_id, "request": request_id})
         if row is None:
             return None

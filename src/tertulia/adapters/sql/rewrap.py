@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import func, select, update
 
+from tertulia.adapters.sql.conversations import KEYS
 from tertulia.adapters.sql.schema import conversations
 from tertulia.adapters.sql.scope import Scope
 from tertulia.adapters.sql.statements import given, statement
@@ -33,14 +34,15 @@ def count_unrewrapped(scope: Scope) -> int:
 def rewrap_some(scope: Scope, limit: int) -> int:
     """Wrap up to `limit` data keys anew; returns how many there were to do, these included.
 
-    Everything that was wrapped before the rotation and committed is seen, because this holds the
-    write lock, and whoever takes the lock later wraps with the newest version.
+    Whoever was making a data key has committed it by then, and whoever makes one later wraps it
+    with the newest version.
     """
+    scope.db.alone(KEYS)
     left = count_unrewrapped(scope)
     if left:
         rows = scope.db.all(_SOME, {"newest": scope.keys.version, "most": limit})
         for conversation_id, owner_id, version, wrapped in rows:
             to_version, to_key = scope.keys.rewrap(owner_id, conversation_id, version, wrapped)
             params = {"conversation": conversation_id, "to_version": to_version, "to_key": to_key}
-            scope.db.run(_REWRAP, params)
+            scope.db.put(_REWRAP, params)
     return left

@@ -7,6 +7,7 @@ numbers and states.
 
 from typing import Final
 
+import sqlalchemy
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -17,7 +18,6 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
     UniqueConstraint,
     column,
 )
@@ -30,6 +30,9 @@ metadata: Final = MetaData(
         "fk": "fk_%(table_name)s_%(referred_table_name)s",
     }
 )
+
+# Ids are compared byte by byte, as SQLite does; a collation of the system's may change with it.
+Text: Final = sqlalchemy.Text().with_variant(sqlalchemy.Text(collation="C"), "postgresql")
 
 # SQLite numbers rows by itself only in a column of type INTEGER; elsewhere 8 bytes are wanted.
 Counter: Final = BigInteger().with_variant(Integer(), "sqlite")

@@ -38,10 +38,11 @@ _Change = tuple[ChangeKind, str, str | None]
 class Scope:
     """One per connection, used for one unit of work after the other."""
 
-    __slots__ = ("_changes", "channels", "db", "erased", "keys", "now_us")
+    __slots__ = ("_changes", "channels", "db", "erased", "keys", "now_us", "writes")
 
-    def __init__(self, db: Connection, keys: DataKeys) -> None:
+    def __init__(self, db: Connection, keys: DataKeys, *, writes: bool) -> None:
         self.db: Final = db
+        self.writes: Final = writes
         self.keys: Final = keys
         self.now_us = 0
         self.channels: set[str] = set()
@@ -67,7 +68,7 @@ class Scope:
         for user_id, change in self._changes:
             by_user.setdefault(user_id, []).append(change)
         self._changes = {}
-        for user_id, changes in by_user.items():
+        for user_id, changes in sorted(by_user.items()):  # all take their locks in one order
             [(head,)] = self.db.all(_ADVANCE, {"user": user_id, "count": len(changes)})
             rows = [
                 {
@@ -82,5 +83,5 @@ class Scope:
                     changes, head - len(changes) + 1
                 )
             ]
-            self.db.run_many(_ADD, rows)
+            self.db.put_many(_ADD, rows)
             self.channels.add(f"feed:{user_id}")

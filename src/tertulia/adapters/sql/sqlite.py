@@ -183,9 +183,11 @@ async def open_sqlite_store(
 
     def reader() -> Reader:
         connection = connect(path, busy_timeout_s=busy_timeout_s, writes=False)
-        return Reader(connection, _unit(connection, compiled, keys), timeline)
+        unit = _unit(connection, compiled, keys, writes=False)
+        return Reader(connection, unit, timeline)
 
-    writer = Writer(raw, _unit(raw, compiled, keys), signals, timeline, most_pending)
+    unit = _unit(raw, compiled, keys, writes=True)
+    writer = Writer(raw, unit, signals, timeline, most_pending)
     store = SqliteStore(path, writer, reader(), [reader() for _ in range(READERS)])
     try:
         yield store
@@ -193,5 +195,11 @@ async def open_sqlite_store(
         await store.close()
 
 
-def _unit(raw: sqlite3.Connection, compiled: Mapping[Statement, Compiled], keys: DataKeys) -> Unit:
-    return Unit(Scope(SqliteConnection(raw, compiled), keys))
+def _unit(
+    raw: sqlite3.Connection,
+    compiled: Mapping[Statement, Compiled],
+    keys: DataKeys,
+    *,
+    writes: bool,
+) -> Unit:
+    return Unit(Scope(SqliteConnection(raw, compiled), keys, writes=writes))

@@ -64,8 +64,17 @@ class SqliteConnection:
     def run(self, statement: Statement, params: Params) -> int:
         return self._run(statement, params).rowcount
 
-    def run_many(self, statement: Statement, rows: Sequence[Params]) -> None:
+    def put(self, statement: Statement, params: Params) -> None:
+        self._run(statement, params)
+
+    def put_many(self, statement: Statement, rows: Sequence[Params]) -> None:
         self.raw.executemany(self._compiled[statement].sql, rows)
+
+    def alone(self, name: str) -> None:
+        """There is one writer: it is alone."""
+
+    def among(self, name: str) -> None:
+        """As `alone`."""
 
     def _run(self, statement: Statement, params: Params) -> sqlite3.Cursor:
         compiled = self._compiled[statement]

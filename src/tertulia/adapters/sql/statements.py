@@ -35,9 +35,11 @@ class Statement:
     __slots__ = ("build",)
     known: ClassVar[list["Statement"]] = []
 
-    def __init__(self, build: Callable[[Insert], Executable]) -> None:
+    def __init__(
+        self, build: Callable[[Insert], Executable], known: list["Statement"] | None = None
+    ) -> None:
         self.build: Final = build
-        self.known.append(self)
+        (self.known if known is None else known).append(self)
 
 
 def statement(expression: Executable) -> Statement:
@@ -61,27 +63,38 @@ def given(name: str) -> BindParameter[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """SQL text, and the values of the parameters that are always the same."""
+    """SQL text, the names of its numbered parameters in order (none where the text names them),
+    and the values of the parameters that are always the same."""
 
     sql: str
+    names: Sequence[str]
     constants: Mapping[str, Any]
 
 
-def compile_all(dialect: Dialect) -> Mapping[Statement, Compiled]:
-    """Every statement of the imported repositories in `dialect`."""
+def compile_all(
+    dialect: Dialect, statements: Sequence[Statement] = Statement.known
+) -> Mapping[Statement, Compiled]:
+    """Every statement (of the imported repositories) in `dialect`."""
     insert: Any = import_module(f"sqlalchemy.dialects.{dialect.name}").insert
     compiled: dict[Statement, Compiled] = {}
-    for known in Statement.known:
+    for known in statements:
         expression: Any = known.build(insert)
         result = expression.compile(dialect=dialect)
         params: Mapping[str, Any] = result.params
         constants = {name: value for name, value in params.items() if value is not None}
-        compiled[known] = Compiled(str(result), constants)
+        names: Sequence[str] = result.positiontup or ()
+        compiled[known] = Compiled(str(result), names, constants)
     return compiled
 
 
 class Connection(Protocol):
-    """A connection inside a transaction. Parameters are by name; none are converted."""
+    """A connection inside a transaction. Parameters are by name; none are converted.
+
+    `put` and `put_many` need no answer, so they may travel with what comes next; what is wrong
+    with them comes out then, or at the commit. Where several units of work run at once, `alone`
+    lets those that name the same thing go on one after another, from here to their commit; `among`
+    lets them go on beside each other, but not beside one that is `alone`.
+    """
 
     def one(self, statement: Statement, params: Params) -> Row | None: ...
 
@@ -91,4 +104,10 @@ class Connection(Protocol):
         """Returns how many rows were changed."""
         ...
 
-    def run_many(self, statement: Statement, rows: Sequence[Params]) -> None: ...
+    def put(self, statement: Statement, params: Params) -> None: ...
+
+    def put_many(self, statement: Statement, rows: Sequence[Params]) -> None: ...
+
+    def alone(self, name: str) -> None: ...
+
+    def among(self, name: str) -> None: ...

@@ -1,5 +1,6 @@
 """The store's time: the wall clock, but never backwards and never slower than it passes."""
 
+import threading
 from typing import Final
 
 from tertulia.kit.clock import Clock, to_us
@@ -15,6 +16,7 @@ class Timeline:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._lock = threading.Lock()
         self._last = (0, clock.monotonic())
 
     def peek(self) -> int:
@@ -24,7 +26,8 @@ class Timeline:
         return max(to_us(self._clock.now()), last_us + passed_us)
 
     def advance(self, at_least_us: int) -> int:
-        """Now, and not before `at_least_us`; the writer's thread only."""
-        now_us = max(self.peek(), at_least_us)
-        self._last = (now_us, self._clock.monotonic())
+        """Now, and not before `at_least_us`; from any thread."""
+        with self._lock:
+            now_us = max(self.peek(), at_least_us)
+            self._last = (now_us, self._clock.monotonic())
         return now_us

@@ -8,9 +8,11 @@ from alembic import op
 revision: Final = "0001"
 down_revision: Final = None
 
+_TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def _text(name: str, *, null: bool = False) -> sa.Column[str]:
-    return sa.Column(name, sa.Text(), nullable=null)
+    return sa.Column(name, _TEXT, nullable=null)
 
 
 def _integer(name: str, *, null: bool = False) -> sa.Column[int]:
