@@ -155,13 +155,13 @@ class Server:
 
     def token(self) -> str:
         """A fresh API token, made beside the running server."""
-        made = tertulia("token", "create", "test", home=self.home)
+        made = tertulia("token", "create", "test", home=self.home, variables=self.variables)
         assert made.returncode == 0, made.stderr
         return made.stdout.strip()
 
     def fresh_secret(self) -> str:
         """The secret of a fresh sign-in link (each works once)."""
-        made = tertulia("link", home=self.home)
+        made = tertulia("link", home=self.home, variables=self.variables)
         assert made.returncode == 0, made.stderr
         return made.stdout.strip().partition("#")[2]
 

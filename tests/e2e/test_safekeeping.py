@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.e2e.keeping import done, refusal, say
 from tests.e2e.server import Server, tertulia
 
 WORDS = "the walrus and the carpenter"
@@ -15,34 +16,6 @@ WORDS = "the walrus and the carpenter"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("served") / "home") as server:
         yield server
-
-
-def say(server: Server, conversation: str, text: str) -> list[str]:
-    """All texts of the conversation, once the turn is answered."""
-    with server.token_client() as program:
-        program.post("/api/conversations", json={"id": conversation})
-        answer = program.post(
-            f"/api/conversations/{conversation}/turns",
-            json={"id": str(uuid4()), "text": text},
-            headers={"Accept": "text/event-stream"},
-        )
-        assert '"status":"complete"' in answer.text
-        page = program.get(f"/api/conversations/{conversation}/messages")
-        return [message["text"] for message in page.json()["items"]]
-
-
-def done(*arguments: str, home: Path) -> str:
-    ended = tertulia(*arguments, home=home)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
-
-
-def refusal(*arguments: str, home: Path) -> str:
-    ended = tertulia(*arguments, home=home)
-    assert ended.returncode == 2, ended
-    assert ended.stderr.startswith("Error: ")
-    assert ended.stderr.count("\n") == 1
-    return ended.stderr
 
 
 def test_a_backup_made_while_serving_is_restored_into_another_home(

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tertulia.adapters.keyfile import Keyring, MemoryVault
 from tertulia.adapters.sql.postgres import open_postgres_store
 from tertulia.adapters.sql.postgres_connection import DIALECT
@@ -185,6 +187,11 @@ STORES: dict[str, tuple[Callable[[Any], AbstractAsyncContextManager[World]], str
 }
 """Every adapter of the port, and the fixture that it needs. What joins here must pass the whole
 suite."""
+
+
+def on_its_server(name: str, value: object) -> Any:
+    """A parameter of a fixture, marked when it needs a server."""
+    return pytest.param(value, id=name, marks=[pytest.mark.server] if "postgresql" in name else [])
 
 
 def conversation(owner: UserId, purpose: Purpose = Purpose.CHAT) -> Conversation:

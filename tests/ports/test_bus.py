@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,12 +14,14 @@ from tertulia.adapters.keyfile.vault import MemoryVault
 from tertulia.adapters.memory.signals import MemorySignals
 from tertulia.adapters.outbox_bus.bus import OutboxBus
 from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
+from tertulia.adapters.sql.postgres import open_postgres_store
 from tertulia.adapters.sql.sqlite import open_sqlite_store
 from tertulia.kit.clock import SystemClock
 from tertulia.ports.bus import Bus, Delivery, Handler, Retry
 from tertulia.ports.signals import Signals
 from tertulia.ports.store import StorageFullError, Store, StoreUnavailableError
-from tests.ports.stores import turn_requested
+from tests.ports.stores import KEYRING, database, on_its_server, turn_requested
+from tests.servers.postgresql import PostgreSQL
 
 ATTEMPTS = 3
 EVENT = turn_requested()
@@ -36,9 +39,6 @@ def outbox_bus(store: Store, signals: Signals) -> Bus:
         store_pause_s=0.001,
     )
     return OutboxBus(store, signals, SystemClock(), settings)
-
-
-ADAPTERS: dict[str, Make] = {"outbox": outbox_bus}
 
 
 @dataclass(kw_only=True)
@@ -94,12 +94,33 @@ class Heard:
         return [delivery.id for delivery in self.deliveries]
 
 
-@pytest.fixture(params=list(ADAPTERS.values()), ids=list(ADAPTERS))
-async def line(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Line]:
+@asynccontextmanager
+async def on_file(folder: Path, signals: Signals) -> AsyncGenerator[Store]:
+    vault = MemoryVault()
+    async with open_sqlite_store(folder / "t.db", vault, signals, SystemClock()) as store:
+        yield store
+
+
+@asynccontextmanager
+async def on_server(server: PostgreSQL, signals: Signals) -> AsyncGenerator[Store]:
+    vault = MemoryVault(KEYRING)
+    with database(server) as url:
+        async with open_postgres_store(url, vault, signals, SystemClock()) as store:
+            yield store
+
+
+LINES: dict[str, tuple[Make, Any, str]] = {
+    "outbox": (outbox_bus, on_file, "tmp_path"),
+    "outbox-postgresql": (outbox_bus, on_server, "postgres"),
+}
+
+
+@pytest.fixture(params=[on_its_server(name, line) for name, line in LINES.items()])
+async def line(request: pytest.FixtureRequest) -> AsyncGenerator[Line]:
+    make, opening, needs = request.param
     signals = MemorySignals()
-    clock = SystemClock()
-    async with open_sqlite_store(tmp_path / "t.db", MemoryVault(), signals, clock) as store:
-        yield Line(store=store, bus=request.param(store, signals))
+    async with opening(request.getfixturevalue(needs), signals) as store:
+        yield Line(store=store, bus=make(store, signals))
 
 
 async def test_a_message_is_delivered_once(line: Line) -> None:

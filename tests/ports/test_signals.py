@@ -8,8 +8,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tertulia.adapters.memory.signals import MemorySignals
+from tertulia.adapters.sql.postgres_open import Patience, Place
+from tertulia.adapters.sql.postgres_signals import open_postgres_signals
 from tertulia.ports.signals import Signals
 from tests.ports.on_redis import processes, server
+from tests.servers.postgresql import PostgreSQL
 
 
 @asynccontextmanager
@@ -23,7 +26,14 @@ async def redis(request: pytest.FixtureRequest) -> AsyncGenerator[Signals]:
         yield await process.signals()
 
 
-ADAPTERS = [memory, redis]
+@asynccontextmanager
+async def postgresql(request: pytest.FixtureRequest) -> AsyncGenerator[Signals]:
+    server: PostgreSQL = request.getfixturevalue("postgres")
+    async with open_postgres_signals(Place(server.url, Patience()), MemorySignals()) as signals:
+        yield signals
+
+
+ADAPTERS = [memory, redis, pytest.param(postgresql, marks=pytest.mark.server)]
 
 
 @pytest.fixture(params=ADAPTERS, ids=lambda opener: opener.__name__)

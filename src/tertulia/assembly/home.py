@@ -92,6 +92,18 @@ def lock_home(home: Home) -> Generator[HomeLock]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def share_home(home: Home) -> Generator[HomeLock | None]:
+    """Hold the home, or go without when another process has it: for those that keep everything
+    elsewhere. `tertulia link` and `doctor` find the one that holds it."""
+    with contextlib.ExitStack() as stack:
+        try:
+            lock = stack.enter_context(lock_home(home))
+        except HomeInUseError:
+            lock = None
+        yield lock
+
+
 def holder(home: Home) -> Holder | None:
     """Who serves this home now; None when nobody does."""
     try:

@@ -10,6 +10,7 @@ from tertulia.adapters.embedded.settings import ModelsSettings
 from tertulia.adapters.keyfile.settings import MasterKeySettings
 from tertulia.adapters.openai.settings import UpstreamSettings
 from tertulia.adapters.redis.settings import RedisSettings
+from tertulia.adapters.sql.settings import StoreSettings
 from tertulia.assembly.places import database_path, home_path, key_path
 from tertulia.kit.process_settings import ProcessSettings
 from tertulia.kit.settings import SettingsInForce
@@ -27,15 +28,27 @@ def vault(settings: SettingsInForce) -> KeyVault | None:
     path = key_path(settings)
     if path is None:
         return EnvironmentVault(settings.of(MasterKeySettings).key.get_secret_value())
-    return FileVault(path) if path.exists() or database_path(settings).exists() else None
+    return FileVault(path) if path.exists() or _written(settings) else None
 
 
 def database(settings: SettingsInForce, keys: KeyVault) -> "Inspection | None":
     """None when there is no database yet."""
+    if not _written(settings):
+        return None
+    if settings.of(StoreSettings).shared:
+        from tertulia.adapters.sql.postgres_care import inspect as inspect_server
+        from tertulia.adapters.sql.store import place
+
+        return inspect_server(place(settings.of(StoreSettings)), keys)
     from tertulia.adapters.sql.inspection import inspect
 
-    path = database_path(settings)
-    return inspect(path, keys) if path.exists() else None
+    return inspect(database_path(settings), keys)
+
+
+def _written(settings: SettingsInForce) -> bool:
+    from tertulia.adapters.sql.store import written
+
+    return written(settings.of(ProcessSettings), settings.of(StoreSettings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

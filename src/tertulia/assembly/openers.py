@@ -44,12 +44,11 @@ async def key_vault(
     process: ProcessSettings, settings: MasterKeySettings, database: StoreSettings
 ) -> AsyncGenerator[KeyVault]:
     from tertulia.adapters.keyfile.opener import open_key_vault
+    from tertulia.adapters.sql.store import written
 
-    def written() -> bool:
-        path = database.database(process.home)
-        return path.exists() and path.stat().st_size > 0
-
-    async with open_key_vault(process, settings, written=written) as vault:
+    async with open_key_vault(
+        process, settings, written=lambda: written(process, database)
+    ) as vault:
         yield vault
 
 

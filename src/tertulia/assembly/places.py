@@ -14,7 +14,7 @@ def home_path(settings: SettingsInForce) -> Path:
 
 
 def database_path(settings: SettingsInForce) -> Path:
-    """The SQLite database; it may not be there yet."""
+    """The SQLite database, where it is one; it may not be there yet."""
     return settings.of(StoreSettings).database(home_path(settings))
 
 
@@ -25,3 +25,12 @@ def key_path(settings: SettingsInForce) -> Path | None:
     given = settings.of(MasterKeySettings)
     fixed = bool(given.key.get_secret_value())
     return None if fixed else key_file(settings.of(ProcessSettings), given)
+
+
+def database_name(settings: SettingsInForce) -> str:
+    """What to call the database before people: its path, or its name and its server."""
+    if not settings.of(StoreSettings).shared:
+        return str(database_path(settings))
+    from tertulia.adapters.sql.store import place
+
+    return str(place(settings.of(StoreSettings)))

@@ -1,16 +1,19 @@
 """Backup, restore and rotation of the master key: what needs adapters to know each other."""
 
+import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from tertulia.adapters.keyfile.settings import MasterKeySettings
+from tertulia.adapters.sql.settings import StoreSettings
 from tertulia.assembly.home import lock_home, open_home
-from tertulia.assembly.places import database_path, home_path, key_path
+from tertulia.assembly.places import database_name, database_path, home_path, key_path
 from tertulia.assembly.process import wired
 from tertulia.kit.clock import Clock
 from tertulia.kit.errors import Kind, TertuliaError
+from tertulia.kit.process_settings import ProcessSettings
 from tertulia.kit.settings import SettingsInForce
 from tertulia.ports.key_vault import KeyVault
 from tertulia.ports.store_admin import StoreAdmin
@@ -18,6 +21,8 @@ from tertulia.ports.store_admin import StoreAdmin
 if TYPE_CHECKING:
     from tertulia.adapters.keyfile.vault import EnvironmentVault, FileVault
     from tertulia.adapters.sql.rotation import Rotation
+
+ADDRESS: Final = re.compile(r"sqlite:///.+|postgres(ql)?://\S+")
 
 
 class NothingToKeepError(TertuliaError):
@@ -34,15 +39,22 @@ class KeyAbsentError(TertuliaError):
     kind = Kind.CONFLICT
 
 
+class AddressError(TertuliaError):
+    """An address is sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE."""
+
+    code = "address_invalid"
+    kind = Kind.INVALID
+
+
 async def back_up(settings: SettingsInForce, target: Path, *, passphrase: str | None) -> None:
     """Write a backup to a new file, also beside a running server. With a passphrase the master
     key goes along, sealed by it."""
     from tertulia.adapters.keyfile.envelope import enclose
     from tertulia.adapters.sql.backup import back_up as write
+    from tertulia.adapters.sql.store import written
 
-    database = database_path(settings)
-    if not database.exists():
-        msg = f"There is no database {database} to back up."
+    if not written(settings.of(ProcessSettings), settings.of(StoreSettings)):
+        msg = f"There is no database {database_name(settings)} to back up."
         raise NothingToKeepError(msg)
     async with wired(settings) as wiring:
         vault = cast("FileVault | EnvironmentVault", await wiring.port(KeyVault))
@@ -55,9 +67,17 @@ async def restore(
     settings: SettingsInForce, file: Path, *, replace: bool, passphrase: str | None
 ) -> Path | None:
     """Put a backup in the place of the database; the path that a replaced one has now. With a
-    passphrase the key in the backup is used, and put beside the database."""
+    passphrase the key in the backup is used, and put beside the database. Into a shared database
+    only when that is empty."""
     from tertulia.adapters.sql.restore import restore as put
+    from tertulia.adapters.sql.restore import restore_elsewhere
 
+    store = settings.of(StoreSettings)
+    if store.shared:
+        home = open_home(home_path(settings))
+        with _keys(settings, file, passphrase) as vault:
+            restore_elsewhere(file, store.url, vault, home.path)
+        return None
     with lock_home(open_home(home_path(settings))), _keys(settings, file, passphrase) as vault:
         return put(file, database_path(settings), vault, replace=replace)
 
@@ -107,3 +127,23 @@ async def rotate(
     async with wired(settings) as wiring:
         admin, vault = await wiring.port(StoreAdmin), await wiring.port(KeyVault)
         return await rotate_master_key(admin, vault, retire=retire, on_progress=on_progress)
+
+
+def relocate(
+    source: str,
+    target: str,
+    *,
+    on_progress: Callable[[str, int, int], None],
+    on_check: Callable[[], None],
+) -> None:
+    """Copy a database that nobody serves into an empty one, of either kind; also what is left
+    of it, when that broke off."""
+    from tertulia.adapters.sql.relocation import relocate as move
+    from tertulia.adapters.sql.store import check_driver
+
+    for url in (source, target):
+        if not ADDRESS.fullmatch(url):
+            raise AddressError
+        if StoreSettings(url=url).shared:
+            check_driver()
+    move(source, target, on_progress=on_progress, on_check=on_check)

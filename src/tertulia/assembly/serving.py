@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 
-from tertulia.assembly.home import HomeLock, lock_home, open_home
+from tertulia.adapters.sql.settings import StoreSettings
+from tertulia.assembly.home import HomeLock, lock_home, open_home, share_home
 from tertulia.assembly.lifecycle import Deadline, run_roles
 from tertulia.assembly.process import wired
 from tertulia.assembly.roles import role
@@ -31,16 +32,17 @@ async def serve(
     """Run the roles until SIGTERM or SIGINT; `on_listening` is told the address once requests
     are answered.
 
-    Nothing else serves this home meanwhile, so leases found at the start belong to the dead and
-    are void.
+    Where the database is a file, nothing else serves this home meanwhile, so leases found at the
+    start belong to the dead and are void. A shared database is served by others too.
     """
     roles = [role(name) for name in names]
     registrants = Registrants(sum(Http in parameters(each.run).values() for each in roles))
     home = open_home(settings.of(ProcessSettings).home)
-    with lock_home(home) as lock:
+    shared = settings.of(StoreSettings).shared
+    with (share_home if shared else lock_home)(home) as lock:
         async with wired(settings, {Registrants: registrants}) as wiring:
             store = await wiring.port(Store)
-            released = await store.write(_release_all)
+            released = 0 if shared else await store.write(_release_all)
             log.info("starting", roles=list(names), home=str(home.path), released=released)
             work = [(each, await wiring.arguments(each.run)) for each in roles]
             if registrants:
@@ -54,7 +56,7 @@ async def serve(
 
 async def _announce(
     wiring: Wiring,
-    lock: HomeLock,
+    lock: HomeLock | None,
     registrants: int,
     on_listening: OnListening | None,
 ) -> None:
@@ -62,7 +64,8 @@ async def _announce(
         return
     server = cast("HttpServer", await wiring.port(Http))
     url = await server.listening()
-    lock.announce(url)
+    if lock is not None:
+        lock.announce(url)
     log.info("listening", url=url)
     if on_listening:
         await on_listening(wiring, url)

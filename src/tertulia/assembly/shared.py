@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tertulia.adapters.memory.settings import MemorySettings
 from tertulia.adapters.redis.settings import RedisSettings
+from tertulia.adapters.sql.settings import StoreSettings
 from tertulia.kit.clock import Clock
 from tertulia.ports.key_vault import KeyVault
 from tertulia.ports.leases import Leases
@@ -53,17 +54,23 @@ async def redis_keys(vault: KeyVault, clock: Clock) -> AsyncGenerator[RedisKeys]
 
 
 @asynccontextmanager
-async def signals(shared: Shared) -> AsyncGenerator[Signals]:
+async def signals(shared: Shared, database: StoreSettings) -> AsyncGenerator[Signals]:
+    """Without Redis, by the database that the processes share."""
     from tertulia.adapters.memory.signals import MemorySignals
 
     local = MemorySignals()
-    if shared.link is None:
-        yield local
-        return
-    from tertulia.adapters.redis.signals import open_signals
+    if shared.link is not None:
+        from tertulia.adapters.redis.signals import open_signals
 
-    async with open_signals(shared.link, local) as opened:
-        yield opened
+        async with open_signals(shared.link, local) as opened:
+            yield opened
+    elif database.shared:
+        from tertulia.adapters.sql.store import open_shared_signals
+
+        async with open_shared_signals(database, local) as opened:
+            yield opened
+    else:
+        yield local
 
 
 @asynccontextmanager

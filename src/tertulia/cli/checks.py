@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tertulia.assembly import inspection
 from tertulia.assembly.home import Home, holder, open_home
-from tertulia.assembly.places import database_path, home_path, key_path
+from tertulia.assembly.places import database_name, home_path, key_path
 from tertulia.cli.work import finish
 from tertulia.kit.process_settings import ProcessSettings
 from tertulia.kit.settings import SettingsInForce
@@ -65,17 +65,14 @@ def key(settings: SettingsInForce) -> Finding:
 
 
 def database(settings: SettingsInForce) -> Finding:
-    path = database_path(settings)
-    if not path.exists():
-        return Finding("database", finding=f"{path} is {NOT_YET}")
+    path = database_name(settings)
     vault = inspection.vault(settings)
     found = inspection.database(settings, vault) if vault else None
     if found is None:
         return Finding("database", finding=f"{path} is {NOT_YET}")
     if found.problems:
-        finding = f"{path} is damaged: {'; '.join(found.problems)}"
-        mend = "stop the server, then: tertulia restore --replace FILE"
-        return Finding("database", ok=False, finding=finding, mend=mend)
+        finding = f"{path} is not as it should be: {'; '.join(found.problems)}"
+        return Finding("database", ok=False, finding=finding, mend=CHECKS["database"].mend)
     schema = f"schema {found.revision}"
     if not found.current:
         schema += ", which the next start upgrades"

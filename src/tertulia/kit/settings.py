@@ -16,6 +16,7 @@ PREFIX: Final = "TERTULIA_"
 DEFAULT: Final = "default"
 MASK: Final = "********"
 PASSWORD: Final = re.compile(r"^([a-z0-9+.-]+://[^/?#@]*:)[^/?#]*@", re.IGNORECASE)
+PASSWORD_GIVEN: Final = re.compile(r"([?&]password=)[^&#]*")
 LISTED: Final = 20  # names in one sentence; more are not read
 
 
@@ -186,8 +187,7 @@ def _plain(value: object) -> object:
         case list() | tuple() | set() | frozenset():
             return [_plain(part) for part in cast("Sequence[object]", value)]
         case str():
-            return PASSWORD.sub(rf"\g<1>{MASK}@", value)
-        case None | bool() | int() | float():
-            return value
+            hidden = PASSWORD.sub(rf"\g<1>{MASK}@", value)
+            return PASSWORD_GIVEN.sub(rf"\g<1>{MASK}", hidden)
         case _:
-            return str(value)
+            return value if isinstance(value, int | float | None) else str(value)

@@ -26,6 +26,12 @@ class DatabaseForeignError(StoreUnavailableError):
     code = "database_foreign"
 
 
+class DatabaseUnfinishedError(StoreUnavailableError):
+    """The database is a copy that was not finished; run the same `tertulia migrate` again."""
+
+    code = "database_unfinished"
+
+
 class WrongKeyError(TertuliaError):
     """The database was written with another master key; put the right key file back."""
 
@@ -57,5 +63,6 @@ class StoreAdmin(Protocol):
         ...
 
     async def copy(self, target: Path) -> None:
-        """A consistent, compact copy of the database in the new file `target`."""
+        """A consistent, compact copy of the database, as a SQLite file, in the empty file
+        `target`."""
         ...

@@ -10,7 +10,10 @@ from tertulia.adapters.sql.schema import conversations, meta
 from tertulia.adapters.sql.statements import Connection, given, statement
 from tertulia.kit.ids import new_id
 from tertulia.ports.key_vault import KeyVault
-from tertulia.ports.store_admin import DatabaseCorruptError, WrongKeyError
+from tertulia.ports.store_admin import DatabaseCorruptError, DatabaseUnfinishedError, WrongKeyError
+
+UNFINISHED: Final = "unfinished"
+"""Among what a copy says of itself until it is whole: the id of the database it is a copy of."""
 
 _GET: Final = statement(select(meta.c.value).where(meta.c.name == given("of_name")))
 _ADD: Final = statement(insert(meta))
@@ -30,7 +33,10 @@ def write_identity(db: Connection, vault: KeyVault) -> None:
 
 
 def check_identity(db: Connection, vault: KeyVault) -> str:
-    """The database's id. WrongKeyError when another keyring wrote it."""
+    """The database's id. WrongKeyError when another keyring wrote it, DatabaseUnfinishedError for
+    a copy that is not whole."""
+    if db.one(_GET, {"of_name": UNFINISHED}) is not None:
+        raise DatabaseUnfinishedError
     database_id = db.one(_GET, {"of_name": "database_id"})
     key_check = db.one(_GET, {"of_name": "key_check"})
     if database_id is None or key_check is None:

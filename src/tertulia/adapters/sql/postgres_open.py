@@ -79,7 +79,7 @@ class Place:
         self.patience: Final = patience
         # Where no host is given, a socket of this machine is meant.
         self._info: Final = {**_DEFAULTS, "connect_timeout": patience.connect_s, **given}
-        self._conninfo = conninfo.make_conninfo("", **self._info)
+        self.conninfo: Final = conninfo.make_conninfo("", **self._info)
 
     def __str__(self) -> str:
         info = self._info
@@ -89,7 +89,7 @@ class Place:
     def connect(self) -> psycopg.Connection:
         """StoreUnavailableError says in one sentence why not."""
         try:
-            raw = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
+            raw = psycopg.connect(self.conninfo, autocommit=True, prepare_threshold=None)
         except psycopg.Error as error:
             self._explain(str(error))
         try:
@@ -160,6 +160,16 @@ class Line:
             raise StoreUnavailableError(msg)
 
 
+def own(raw: psycopg.Connection, place: Place) -> None:
+    """Keep the database from being served for as long as the connection lasts.
+    StoreUnavailableError when it is served."""
+    raw.execute("SET statement_timeout = 0")
+    [(owned,)] = raw.execute("SELECT pg_try_advisory_lock(%s)", [SERVED]).fetchall()
+    if not owned:
+        msg = f"The database {place} is in use; stop what serves it."
+        raise StoreUnavailableError(msg)
+
+
 def prepare(place: Place, vault: KeyVault, compiled: Statements) -> None:
     """See that the database is ours, current and of our key; an empty one is made ours. Of any
     number of processes at once one does it. Errors as sqlite_open.prepare."""
@@ -181,17 +191,17 @@ def upgrade(raw: psycopg.Connection, finish: Callable[[str | None], None]) -> No
     from sqlalchemy.exc import DBAPIError
 
     engine = create_engine("postgresql+psycopg://", creator=lambda: raw, poolclass=StaticPool)
+    raw.autocommit = False
     try:
-        raw.autocommit = False
-        raw.execute("SET LOCAL lock_timeout = 0")  # others' migrations take what they take
-        raw.execute("SET LOCAL statement_timeout = 0")
-        raw.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATING])
-        with engine.connect() as connection:
+        with engine.begin() as connection:
+            raw.execute("SET LOCAL lock_timeout = 0")  # others' migrations take what they take
+            raw.execute("SET LOCAL statement_timeout = 0")
+            raw.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATING])
             before = revision(raw)
             if not is_current(before):
                 migrate(connection)
             finish(before)
-            connection.commit()
+        raw.autocommit = True
     except psycopg.Error as error:
         raise translated(RefusedError(error.sqlstate or "08000")) from error
     except DBAPIError as error:

@@ -21,6 +21,7 @@ from tertulia.adapters.sql.backup import (
 from tertulia.adapters.sql.data_keys import DataKeys
 from tertulia.adapters.sql.identity import check_identity, check_keys
 from tertulia.adapters.sql.migrate import is_current
+from tertulia.adapters.sql.relocation import relocate
 from tertulia.adapters.sql.schema import credentials, feed_heads
 from tertulia.adapters.sql.sqlite_connection import DIALECT, SqliteConnection, connect, translated
 from tertulia.adapters.sql.sqlite_open import check_ours, quick_check, revision
@@ -67,6 +68,17 @@ def restore(file: Path, database: Path, vault: KeyVault, *, replace: bool = Fals
         draft.replace(database)
         sync_folder(database.parent)
         return kept
+
+
+def restore_elsewhere(file: Path, url: str, vault: KeyVault, folder: Path) -> None:
+    """Put the database of the backup `file` into the empty database of PostgreSQL `url`, by way
+    of a draft in `folder`. Refused as `restore`; TargetTakenError when it is not empty. When it
+    breaks off the target is served by nobody; the same call goes on."""
+    about = read_backup(file)
+    with draft_of(folder / "restored.db") as draft:
+        extract(file, about, draft)
+        _check(draft, vault)
+        relocate(f"sqlite:///{draft}", url, on_progress=lambda _table, _done, _total: None)
 
 
 def _check(draft: Path, vault: KeyVault) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -98,24 +98,25 @@ def _upgrade(db: SqliteConnection, vault: KeyVault) -> None:
     """Nothing but reading when the database is current and our key's."""
     db.raw.execute("PRAGMA journal_mode = WAL")
     if not is_current(revision(db.raw)):
-        _migrate(db, vault)
+        make_schema(db.raw, lambda: write_identity(db, vault))
     check_identity(db, vault)
 
 
-def _migrate(db: SqliteConnection, vault: KeyVault) -> None:
-    """All or nothing, a power cut included: one transaction around every step."""
+def make_schema(raw: sqlite3.Connection, identify: Callable[[], None]) -> None:
+    """Bring the schema to this version; `identify` is called in the same transaction when there
+    was none. All or nothing, a power cut included."""
     import sqlalchemy
 
     engine = sqlalchemy.create_engine(
-        "sqlite://", creator=lambda: db.raw, poolclass=sqlalchemy.StaticPool
+        "sqlite://", creator=lambda: raw, poolclass=sqlalchemy.StaticPool
     )
     with engine.begin() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         # Another process may have done it while this one waited for the lock.
-        before = revision(db.raw)
+        before = revision(raw)
         if not is_current(before):
             migrate(connection)
         if before is None:
-            db.raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            write_identity(db, vault)
+            raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            identify()
     engine.dispose(close=False)
