@@ -13,7 +13,7 @@ from typing import Any, Final
 from psycopg import OperationalError, pq
 from sqlalchemy.dialects.postgresql import psycopg
 
-from tertulia.adapters.sql.postgres_errors import ABORTED, ConnectionLostError, failure
+from tertulia.adapters.sql.postgres_errors import ABORTED, UNKNOWN, ConnectionLostError, failure
 from tertulia.adapters.sql.statements import Compiled, Params, Row, Statement
 
 DIALECT: Final = psycopg.dialect(paramstyle="numeric_dollar")
@@ -196,7 +196,7 @@ class PostgresConnection:
         for result in results:
             if result.status not in _ENDED:
                 state = result.error_field(pq.DiagnosticField.SQLSTATE)
-                raise failure(state.decode() if state else "08000")
+                raise failure(state.decode() if state else UNKNOWN)
         if len(results) != sent:
             raise ConnectionLostError
         if self._asked_xid:

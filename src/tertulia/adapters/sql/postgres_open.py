@@ -1,8 +1,8 @@
 """Connecting to PostgreSQL: is it there, is it ours, is its schema this version's?"""
 
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -12,7 +12,12 @@ from psycopg import conninfo, pq
 from tertulia.adapters.sql.identity import check_identity, write_identity
 from tertulia.adapters.sql.migrate import is_current, migrate
 from tertulia.adapters.sql.postgres_connection import PostgresConnection, lock_number
-from tertulia.adapters.sql.postgres_errors import ConnectionLostError, RefusedError, translated
+from tertulia.adapters.sql.postgres_errors import (
+    UNKNOWN,
+    ConnectionLostError,
+    RefusedError,
+    translated,
+)
 from tertulia.adapters.sql.statements import Compiled, Statement
 from tertulia.kit.errors import TertuliaError
 from tertulia.ports.key_vault import KeyVault
@@ -163,8 +168,9 @@ class Line:
 def own(raw: psycopg.Connection, place: Place) -> None:
     """Keep the database from being served for as long as the connection lasts.
     StoreUnavailableError when it is served."""
-    raw.execute("SET statement_timeout = 0")
-    [(owned,)] = raw.execute("SELECT pg_try_advisory_lock(%s)", [SERVED]).fetchall()
+    with _explained():
+        raw.execute("SET statement_timeout = 0")
+        [(owned,)] = raw.execute("SELECT pg_try_advisory_lock(%s)", [SERVED]).fetchall()
     if not owned:
         msg = f"The database {place} is in use; stop what serves it."
         raise StoreUnavailableError(msg)
@@ -193,7 +199,7 @@ def upgrade(raw: psycopg.Connection, finish: Callable[[str | None], None]) -> No
     engine = create_engine("postgresql+psycopg://", creator=lambda: raw, poolclass=StaticPool)
     raw.autocommit = False
     try:
-        with engine.begin() as connection:
+        with _explained(), engine.begin() as connection:
             raw.execute("SET LOCAL lock_timeout = 0")  # others' migrations take what they take
             raw.execute("SET LOCAL statement_timeout = 0")
             raw.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATING])
@@ -202,11 +208,9 @@ def upgrade(raw: psycopg.Connection, finish: Callable[[str | None], None]) -> No
                 migrate(connection)
             finish(before)
         raw.autocommit = True
-    except psycopg.Error as error:
-        raise translated(RefusedError(error.sqlstate or "08000")) from error
     except DBAPIError as error:
         state = getattr(error.orig, "sqlstate", None)
-        raise translated(RefusedError(state or "08000")) from error
+        raise translated(RefusedError(state or UNKNOWN)) from error
     finally:
         engine.dispose(close=False)
 
@@ -214,14 +218,23 @@ def upgrade(raw: psycopg.Connection, finish: Callable[[str | None], None]) -> No
 def revision(raw: psycopg.Connection) -> str | None:
     """The schema's revision; None for an empty database. DatabaseForeignError when what is in it
     is not Tertulia's."""
-    [(versioned, named, used)] = raw.execute(_REVISION.encode()).fetchall()
-    if not (versioned and named):
-        if used:
-            msg = "The database holds something else than Tertulia's; name an empty one."
-            raise DatabaseForeignError(msg)
-        return None
-    found = raw.execute("SELECT version_num FROM alembic_version").fetchone()
-    return found[0] if found else None
+    with _explained():
+        [(versioned, named, used)] = raw.execute(_REVISION.encode()).fetchall()
+        if versioned and named:
+            found = raw.execute("SELECT version_num FROM alembic_version").fetchone()
+            return found[0] if found else None
+    if used:
+        msg = "The database holds something else than Tertulia's; name an empty one."
+        raise DatabaseForeignError(msg)
+    return None
+
+
+@contextmanager
+def _explained() -> Generator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise translated(RefusedError(error.sqlstate or UNKNOWN)) from error
 
 
 def _identify(db: PostgresConnection, vault: KeyVault, before: str | None) -> None:

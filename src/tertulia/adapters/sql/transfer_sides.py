@@ -90,14 +90,7 @@ class PostgresSide:
 def open_source(url: str) -> Generator[Side]:
     """A whole database of this version that nobody serves, and nobody can serve meanwhile.
     SourceUnfitError says why not; else what opening it raises."""
-    with _alone(url) as (side, found):
-        if not is_current(found):
-            msg = (
-                "The source is empty."
-                if found is None
-                else ("The source is of an older version; start this one on it once.")
-            )
-            raise SourceUnfitError(msg)
+    with _alone(url) as side:
         if UNFINISHED in about(side):
             msg = "The source is itself a copy that was not finished."
             raise SourceUnfitError(msg)
@@ -110,16 +103,23 @@ def open_target(url: str, source_id: str) -> Generator[Side]:
     for any other."""
     if url.startswith("sqlite"):
         _path(url).touch(mode=0o600)
-    with _alone(url, make_for=source_id) as (side, _):
+    with _alone(url, make_for=source_id) as side:
         if about(side).get(UNFINISHED) != source_id:
             raise TargetTakenError
         yield side
 
 
-def _alone(
-    url: str, make_for: str | None = None
-) -> AbstractContextManager[tuple[Side, str | None]]:
+def _alone(url: str, make_for: str | None = None) -> AbstractContextManager[Side]:
     return (_sqlite if url.startswith("sqlite") else _postgres)(url, make_for)
+
+
+def _check_source(found: str | None) -> None:
+    if found is None:
+        msg = "The source is empty."
+        raise SourceUnfitError(msg)
+    if not is_current(found):
+        msg = "The source is of an older version; start this one on it once."
+        raise SourceUnfitError(msg)
 
 
 def _path(url: str) -> Path:
@@ -127,7 +127,7 @@ def _path(url: str) -> Path:
 
 
 @contextmanager
-def _sqlite(url: str, make_for: str | None) -> Generator[tuple[Side, str | None]]:
+def _sqlite(url: str, make_for: str | None) -> Generator[Side]:
     path = _path(url)
     if not path.exists():
         msg = f"There is no database {path}."
@@ -139,9 +139,11 @@ def _sqlite(url: str, make_for: str | None) -> Generator[tuple[Side, str | None]
             raw.execute("ROLLBACK")
             check_ours(raw, path)
             side, found = SqliteSide(raw), revision(raw)
-            if make_for and found is None:
+            if make_for is None:
+                _check_source(found)
+            elif found is None:
                 make_schema(raw, lambda: mark_unfinished(side.db, make_for))
-            yield side, found
+            yield side
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             msg = f"The database {path} is in use; stop what serves it."
@@ -150,7 +152,7 @@ def _sqlite(url: str, make_for: str | None) -> Generator[tuple[Side, str | None]
 
 
 @contextmanager
-def _postgres(url: str, make_for: str | None) -> Generator[tuple[Side, str | None]]:
+def _postgres(url: str, make_for: str | None) -> Generator[Side]:
     from tertulia.adapters.sql import postgres_errors
     from tertulia.adapters.sql.postgres_open import Patience, Place, own, revision, upgrade
 
@@ -158,10 +160,12 @@ def _postgres(url: str, make_for: str | None) -> Generator[tuple[Side, str | Non
     with closing(place.connect()) as raw:
         own(raw, place)
         found = revision(raw)
-        if make_for and found is None:
+        if make_for is None:
+            _check_source(found)
+        elif found is None:
             upgrade(raw, lambda _: _mark(raw, make_for))
         try:
-            yield PostgresSide(_piped(raw)), found
+            yield PostgresSide(_piped(raw))
         except (postgres_errors.ConnectionLostError, postgres_errors.RefusedError) as error:
             raise postgres_errors.translated(error) from error
 
