@@ -75,7 +75,8 @@ class PostgresConnection:
             self.raw.send_prepare(name, compiled.sql.encode())
             self._plans[statement] = name
             self._sent += 1
-        self._answer()
+        if self._sent:
+            self._answer()
 
     def begin(self, *, writes: bool) -> None:
         self.xid = None

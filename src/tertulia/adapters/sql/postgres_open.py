@@ -265,12 +265,14 @@ class Backoff:
 
     FIRST_S: Final = 0.05
     LONGEST_S: Final = 2.0
+    GRACE_S: Final = 1.0  # a connection that was thrown out is back in less, unnoticed
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._pause_s = self.FIRST_S
         self._until = 0.0
+        self._since = 0.0
         self._why = ""
 
     def check(self) -> None:
@@ -278,13 +280,23 @@ class Backoff:
         with self._lock:
             if self._why and self._monotonic() < self._until:
                 raise StoreUnavailableError(self._why)
-            self._until = self._monotonic() + self._pause_s
 
     def failed(self, why: str) -> None:
+        """Several that fail together make one pause, not a longer one."""
         with self._lock:
+            now = self._monotonic()
+            if not self._why:
+                self._since = now
+            elif now >= self._until:
+                self._pause_s = min(self._pause_s * 2, self.LONGEST_S)
             self._why = why
-            self._until = self._monotonic() + self._pause_s
-            self._pause_s = min(self._pause_s * 2, self.LONGEST_S)
+            self._until = max(self._until, now + self._pause_s)
+
+    @property
+    def bearable(self) -> bool:
+        """Whether it is worth waiting rather than telling somebody."""
+        with self._lock:
+            return self._monotonic() - self._since < self.GRACE_S
 
     def succeeded(self) -> None:
         with self._lock:

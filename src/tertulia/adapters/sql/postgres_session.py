@@ -162,16 +162,24 @@ class Session:
             self.close()
 
     def _open(self) -> tuple[Line, Unit]:
-        if self._line is None or self._unit is None:
-            self._backoff.check()
+        while self._line is None or self._unit is None:
             try:
-                self._line = Line(self._place, self._compiled)
-            except StoreUnavailableError as error:
-                self._backoff.failed(error.message)
-                raise
-            self._backoff.succeeded()
-            self._unit = Unit(Scope(self._line.db, self._keys, writes=self._writes))
+                self._connect()
+            except StoreUnavailableError:
+                if not self._backoff.bearable:
+                    raise
+                time.sleep(PAUSE_S)
         return self._line, self._unit
+
+    def _connect(self) -> None:
+        self._backoff.check()
+        try:
+            line = Line(self._place, self._compiled)
+        except StoreUnavailableError as error:
+            self._backoff.failed(error.message)
+            raise
+        self._backoff.succeeded()
+        self._line, self._unit = line, Unit(Scope(line.db, self._keys, writes=self._writes))
 
     def _committed(self, timeline: str, xid: int | None) -> bool:
         """Whether a transaction whose commit was not answered is done; OutcomeUnknownError when
