@@ -20,6 +20,7 @@ NAMES: Final = (
     "history",
     "reads",
     "store",
+    "postgresql",
     "redis",
     "embedded",
 )

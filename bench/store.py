@@ -11,13 +11,13 @@ from typing import Final
 from bench.figures import Figure, at_least
 from tertulia.adapters.keyfile.vault import MemoryVault
 from tertulia.adapters.memory.signals import MemorySignals
-from tertulia.adapters.sql.sqlite import SqliteStore, open_sqlite_store
+from tertulia.adapters.sql.sqlite import open_sqlite_store
 from tertulia.domain.conversations import ASSISTANT, Conversation, Purpose
 from tertulia.domain.ids import ConversationId, MessageId
 from tertulia.domain.messages import Author, Status
 from tertulia.kit.clock import SystemClock
 from tertulia.kit.ids import new_id
-from tertulia.ports.store import NewMessage, Tx
+from tertulia.ports.store import NewMessage, Store, Tx
 
 WRITERS: Final = 64
 SECONDS: Final = 6.0
@@ -55,7 +55,7 @@ async def messages_per_s(database: Path) -> float:
         return sum(counts) / (time.perf_counter() - started)
 
 
-async def begin(store: SqliteStore) -> ConversationId:
+async def begin(store: Store) -> ConversationId:
     def work(tx: Tx) -> ConversationId:
         conversation = Conversation(
             id=ConversationId(new_id()),
@@ -77,7 +77,7 @@ async def begin(store: SqliteStore) -> ConversationId:
     return await store.write(work)
 
 
-async def write(store: SqliteStore, conversation_id: ConversationId, until: float) -> int:
+async def write(store: Store, conversation_id: ConversationId, until: float) -> int:
     """How many messages were durable by then."""
     count = 0
     while time.perf_counter() < until:

@@ -16,7 +16,7 @@ def migrate(
     source: Annotated[str, typer.Option("--from", metavar="URL", help=f"{UrlHelp}.")],
     target: Annotated[str, typer.Option("--to", metavar="URL", help="An empty one.")],
 ) -> None:
-    """Copy a database that no server uses into an empty one, of either kind.
+    """Copy a database that no server uses into an empty one.
 
     Counts and hashes of every table are compared before the copy may be served. When it breaks
     off, run it again: it goes on. The source stays as it is. Give a password by PGPASSWORD or

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from sqlalchemy import insert
+from sqlalchemy import BigInteger, Text, bindparam, insert, select
+from sqlalchemy import Insert as Insertion
 
 from tertulia.adapters.sql.data_keys import DataKeys
 from tertulia.adapters.sql.schema import feed, feed_heads
@@ -16,20 +17,30 @@ from tertulia.adapters.sql.statements import (
 )
 from tertulia.domain.feed import ChangeKind
 
-_ADD = statement(insert(feed))
-
 
 def _advance(insert: Insert):
     added = insert(feed_heads).values(
         user_id=given("user"), head=given("count"), dropped=integer(0)
     )
     head = feed_heads.c.head + given("count")
-    return added.on_conflict_do_update(index_elements=["user_id"], set_={"head": head}).returning(
-        feed_heads.c.head
-    )
+    return added.on_conflict_do_update(index_elements=["user_id"], set_={"head": head})
+
+
+def _number() -> Insertion:
+    """The number comes from the head's row, which is ours until the commit, so nothing of it has
+    to be known here: on a server it all travels with the commit, and the row is held for less."""
+    values = [
+        feed_heads.c.user_id,
+        feed_heads.c.head - bindparam("before_head", type_=BigInteger),
+        *(bindparam(name, type_=Text) for name in ("kind", "conversation", "message")),
+        bindparam("now", type_=BigInteger),
+    ]
+    numbered = select(*values).where(feed_heads.c.user_id == given("user"))
+    return insert(feed).from_select([column.name for column in feed.c], numbered)
 
 
 _ADVANCE: Final = Statement(_advance)
+_ADD: Final = statement(_number())
 
 
 _Change = tuple[ChangeKind, str, str | None]
@@ -69,19 +80,17 @@ class Scope:
             by_user.setdefault(user_id, []).append(change)
         self._changes = {}
         for user_id, changes in sorted(by_user.items()):  # all take their locks in one order
-            [(head,)] = self.db.all(_ADVANCE, {"user": user_id, "count": len(changes)})
+            self.db.put(_ADVANCE, {"user": user_id, "count": len(changes)})
             rows = [
                 {
-                    "user_id": user_id,
-                    "seq": seq,
+                    "user": user_id,
+                    "before_head": len(changes) - number,
                     "kind": kind,
-                    "conversation_id": conversation_id,
-                    "message_id": message_id,
-                    "at_us": self.now_us,
+                    "conversation": conversation_id,
+                    "message": message_id,
+                    "now": self.now_us,
                 }
-                for seq, (kind, conversation_id, message_id) in enumerate(
-                    changes, head - len(changes) + 1
-                )
+                for number, (kind, conversation_id, message_id) in enumerate(changes, 1)
             ]
             self.db.put_many(_ADD, rows)
             self.channels.add(f"feed:{user_id}")
