@@ -96,7 +96,7 @@ class Load:
         """Each acknowledged message is there once, and the feed has no gap."""
 
         def look(tx: Tx) -> tuple[list[str], list[int]]:
-            found = [
+            found: list[str] = [
                 m.id
                 for cid in self.conversations
                 for m in tx.messages.page(cid, before=None, after=None, limit=1000)
@@ -173,8 +173,8 @@ async def test_a_commit_that_nobody_answered_is_looked_up(private: Private) -> N
             runs += 1
             tx.conversations.create(made)
 
-        [session] = store._writers._idle[-1:]
-        line, _ = session._open()
+        [session] = store._writers._idle[-1:]  # pyright: ignore[reportPrivateUsage]
+        line, _ = session._open()  # pyright: ignore[reportPrivateUsage]
         commit = line.db.commit
 
         def commit_and_break() -> None:

@@ -32,7 +32,7 @@ class Chat:
         self.raw = prepare(path, vault, compiled, busy_timeout_s=1, checked_bytes=0)
         self.raw.execute("PRAGMA synchronous = OFF")
         self.raw.execute("BEGIN")
-        self.unit = Unit(Scope(SqliteConnection(self.raw, compiled), DataKeys(vault)))
+        self.unit = Unit(Scope(SqliteConnection(self.raw, compiled), DataKeys(vault), writes=True))
         self.owner = self.unit.accounts.owner().id
         self.id: ConversationId = self.unit.conversations.create(conversation(self.owner)).id
         self.leaf: MessageId | None = None

@@ -57,8 +57,11 @@ SELECT to_regclass('alembic_version') IS NOT NULL, to_regclass('meta') IS NOT NU
   EXISTS (SELECT FROM pg_tables WHERE schemaname = current_schema())
 """
 
-_LINE_OF_LIFE: Final = b"SELECT substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)"
-"""The server's timeline: another one after a standby has taken over."""
+LIFE: Final = b"""substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || ' ' ||
+  (SELECT backend_start FROM pg_stat_activity WHERE backend_type = 'checkpointer')"""
+"""Another one after a crash, a restart, or when a standby has taken over: ids of transactions that
+were not yet on the disk are given out again then. NULL for a user who may not see it (pg_monitor
+may)."""
 
 Statements = Mapping[Statement, Compiled]
 
@@ -146,7 +149,7 @@ class Line:
             self.db: Final = PostgresConnection(self._raw.pgconn, compiled, patience_s=patience_s)
             self._enter()
             self.db.prepare()
-            self.timeline: Final = str(self.db.ask(_LINE_OF_LIFE)[0][0])
+            self.life: Final[str | None] = self.db.ask(b"SELECT " + LIFE)[0][0]
         except (ConnectionLostError, RefusedError) as error:
             self.close()
             raise translated(error) from error

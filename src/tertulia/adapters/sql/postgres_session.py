@@ -17,7 +17,7 @@ from tertulia.adapters.sql.postgres_errors import (
     RefusedError,
     translated,
 )
-from tertulia.adapters.sql.postgres_open import Backoff, Line, Place, Statements
+from tertulia.adapters.sql.postgres_open import LIFE, Backoff, Line, Place, Statements
 from tertulia.adapters.sql.schema import clock
 from tertulia.adapters.sql.scope import Scope
 from tertulia.adapters.sql.statements import given, statement
@@ -44,9 +44,7 @@ _TELL: Final = statement(
     .returning(_LAST)
 )
 
-_STATUS: Final = b"""
-SELECT substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8), pg_xact_status($1::xid8)
-"""
+_STATUS: Final = b"SELECT " + LIFE + b", pg_xact_status($1::xid8)"
 
 
 class SharedTimeline(Timeline):
@@ -133,7 +131,7 @@ class Session:
         try:
             db.commit()
         except ConnectionLostError:
-            if not self._committed(line.timeline, db.xid):
+            if not self._committed(line.life, db.xid):
                 raise
         except RefusedError:
             self._leave(db)
@@ -181,13 +179,13 @@ class Session:
         self._backoff.succeeded()
         self._line, self._unit = line, Unit(Scope(line.db, self._keys, writes=self._writes))
 
-    def _committed(self, timeline: str, xid: int | None) -> bool:
+    def _committed(self, life: str | None, xid: int | None) -> bool:
         """Whether a transaction whose commit was not answered is done; OutcomeUnknownError when
-        nobody can tell in time, or when another server, which may never have heard of it, has
-        taken over."""
+        nobody can tell: in time, or because the server has lost its memory, or another one that
+        may never have heard of it has taken over."""
         self.close()
         give_up = time.monotonic() + OUTCOME_S
-        while xid is not None and time.monotonic() < give_up:
+        while life and xid is not None and time.monotonic() < give_up:
             try:
                 line = Line(self._place, {})
             except StoreUnavailableError:
@@ -196,10 +194,10 @@ class Session:
             try:
                 [(now_on, status)] = line.db.ask(_STATUS, str(xid).encode())
             except (ConnectionLostError, RefusedError):
-                now_on, status = timeline, None
+                now_on, status = life, None
             finally:
                 line.close()
-            if now_on != timeline:
+            if now_on != life:
                 break
             if status in {"committed", "aborted"}:
                 return status == "committed"
