@@ -30,6 +30,7 @@ async def redis(request: pytest.FixtureRequest) -> AsyncGenerator[Signals]:
 async def postgresql(request: pytest.FixtureRequest) -> AsyncGenerator[Signals]:
     server: PostgreSQL = request.getfixturevalue("postgres")
     async with open_postgres_signals(Place(server.url, Patience()), MemorySignals()) as signals:
+        await signals.listening.wait()  # all who wait look once when it begins
         yield signals
 
 
