@@ -110,3 +110,12 @@ def test_comment_that_was_not_saved_is_kept_for_another_try(chat: Chat) -> None:
     reply.get_by_role("button", name="Save").click()
     expect(editor).to_have_count(0)
     expect(reply).to_contain_text("not lost")
+
+
+def test_rating_stays_in_sight_when_the_conversation_goes_on(chat: Chat) -> None:
+    reply = commented(chat)
+    chat.ask("and then?")
+    chat.page.mouse.move(0, 0)
+    expect(reply.get_by_role("button", name="Good answer").locator("..")).to_have_css(
+        "opacity", "1"
+    )

@@ -81,7 +81,7 @@ function Editor({ message, feedback, onClose }: EditorProps) {
         placeholder={feedback.rating === "up" ? "What was good?" : "What was wrong?"}
         onChange={(event) => setText(event.target.value)}
         onKeyDown={onKeyDown}
-        className="block max-h-[30dvh] w-full text-sm outline-none pointer-coarse:text-base"
+        className="block max-h-[30dvh] w-full text-sm outline-none placeholder:text-muted pointer-coarse:text-base"
       />
       <div className="mt-2 flex justify-end gap-2">
         <Button onClick={onClose}>Cancel</Button>

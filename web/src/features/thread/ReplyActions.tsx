@@ -25,11 +25,11 @@ export function ReplyActions({ message, last, models }: Props) {
       <div
         className={classes(
           "-ml-1.5 mt-1.5 flex flex-wrap items-center transition-opacity pointer-coarse:opacity-100",
-          !last && "opacity-0 group-focus-within:opacity-100 group-hover:opacity-100",
+          !last && !feedback && "opacity-0 group-focus-within:opacity-100 group-hover:opacity-100",
         )}
       >
         <BranchSwitch message={message} />
-        <CopyButton text={message.text ?? ""} label="Copy answer" />
+        {message.text && <CopyButton text={message.text} label="Copy answer" />}
         <Rating message={message} />
         <AnswerAgain message={message} models={models} />
         <span className="ml-2 text-muted text-xs">{describe(message)}</span>

@@ -45,7 +45,7 @@ export function NewTokenForm({ ref, onMade }: Props) {
           autoComplete="off"
           placeholder="The editor on my laptop"
           onChange={(event) => setName(event.target.value)}
-          className="h-9 min-w-0 flex-1 rounded-lg border border-line bg-raised px-3 text-sm pointer-coarse:h-11 pointer-coarse:text-base"
+          className="h-9 min-w-0 flex-1 rounded-lg border border-line bg-raised px-3 text-sm placeholder:text-muted pointer-coarse:h-11 pointer-coarse:text-base"
         />
         <Button
           look="primary"

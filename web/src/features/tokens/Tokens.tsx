@@ -21,7 +21,7 @@ export function Tokens() {
         <p className="mt-3 mb-6 text-muted text-sm">
           A program that sends one of these as <code>Authorization: Bearer</code> can do all that
           you can do here. Clients of OpenAI's API find it at{" "}
-          <code className="break-all">{location.origin}/v1</code>, with the token as their key.
+          <code className="break-words">{location.origin}/v1</code>, with the token as their key.
         </p>
         {made ? (
           <Secret
