@@ -54,6 +54,7 @@ types: .venv/.dev
 reference-check: .venv/.dev
 	$(BIN)/python tools/reference.py --check
 	$(BIN)/python tools/openapi.py --check
+	$(BIN)/python tools/asyncapi.py --check
 
 page-check: .venv/.dev .venv/.node
 	$(BIN)/python tools/page.py npm run check
@@ -70,6 +71,7 @@ docs: .venv/.dev
 reference: .venv/.dev .venv/.node
 	$(BIN)/python tools/reference.py
 	$(BIN)/python tools/openapi.py
+	$(BIN)/python tools/asyncapi.py
 	$(BIN)/python tools/page.py npm run generate
 
 page: .venv/.node

@@ -22,6 +22,7 @@ NAMES: Final = (
     "store",
     "postgresql",
     "redis",
+    "bus",
     "embedded",
 )
 PEERS: Final = ("litellm",)

@@ -217,7 +217,9 @@ def _indented(doc: str | None) -> list[str]:
 
 def bus_events() -> str:
     """What roles tell each other, and what the feed tells clients."""
-    lines = ["# Events", "", MARK, "", "## On the bus", "", "Bodies hold ids only, never text."]
+    lines = ["# Events", "", MARK, "", "## On the bus", ""]
+    lines += ["Bodies hold ids only, never text. On a broker each lies in an envelope:"]
+    lines += ["[asyncapi.json](asyncapi.json) is the AsyncAPI 3 document of it."]
     for kind in _classes(events):
         if hasattr(kind, "kind"):
             lines += ["", f"### {kind.kind}, version {kind.version}", "", *_paragraph(kind), ""]

@@ -5,13 +5,23 @@ from pathlib import Path
 
 import msgspec
 
+from tertulia.domain.events import EVENTS
 from tests.docs.pages import ROOT
+from tools import asyncapi
 
 ROUTE = re.compile(r"^\| `(GET|POST|PUT|PATCH|DELETE) ([^`?]+)", re.MULTILINE)
 LIVE = ROOT / "src" / "tertulia" / "roles" / "chat" / "api" / "live.py"
 CLOSE_CODE = re.compile(r"(?:^(?!\w+_MS)[A-Z_]+: Final = |\.close\()([14]\d{3})\b", re.MULTILINE)
 EVENT = re.compile(r"\bEvent\(\s*\"(\w+)\"")
 SCHEMA = ROOT / "docs" / "reference" / "openapi.json"
+
+
+def test_what_goes_over_a_broker_is_described_as_the_code_has_it() -> None:
+    described = (ROOT / "docs" / "reference" / "asyncapi.json").read_text()
+
+    assert described == asyncapi.written(), "make reference"
+    messages = asyncapi.document()["components"]["messages"]
+    assert messages.keys() == EVENTS.keys()
 
 
 def test_http_page_names_every_route_there_is() -> None:

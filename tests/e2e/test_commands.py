@@ -91,7 +91,7 @@ def test_roles_are_listed_with_their_ports(tmp_path: Path) -> None:
     roles = {role["name"]: role for role in told_json("roles", home=tmp_path)}
 
     assert tuple(roles) == ROLES
-    assert roles["relay"]["ports"] == ["Store", "Leases"]
+    assert roles["relay"]["ports"][:4] == ["Store", "Signals", "Bus", "Carrier"]
     assert {"Http", "Store", "ChatModel"} <= set(roles["chat"]["ports"])
     for name in ROLES:
         assert name in told("roles", home=tmp_path)
@@ -222,6 +222,7 @@ def test_one_pass_of_the_relay_ends_and_says_what_it_did(tmp_path: Path) -> None
 
     assert report == {
         "dropped": {"outbox": 0, "inbox": 0, "feed": 0},
+        "carried": 0,
         "reclaimed": 0,
         "waiting": {},
     }

@@ -43,7 +43,7 @@ def home(tmp_path: Path) -> Path:
 def test_a_good_home_has_nothing_wrong(home: Path) -> None:
     found = findings(home)
 
-    checked = ["settings", "home", "disk", "key", "database", "model", "redis", "address"]
+    checked = ["settings", "home", "disk", "key", "database", "model", "redis", "bus", "address"]
     assert list(found) == checked
     assert wrong(home) == {}
 

@@ -191,7 +191,8 @@ suite."""
 
 def on_its_server(name: str, value: object) -> Any:
     """A parameter of a fixture, marked when it needs a server."""
-    return pytest.param(value, id=name, marks=[pytest.mark.server] if "postgresql" in name else [])
+    served = any(server in name for server in ("postgresql", "rabbitmq"))
+    return pytest.param(value, id=name, marks=[pytest.mark.server] if served else [])
 
 
 def conversation(owner: UserId, purpose: Purpose = Purpose.CHAT) -> Conversation:

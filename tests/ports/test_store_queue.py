@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tertulia.ports.store import QueuedMessage, Settlement, TopicDepth, Tx
+from tertulia.domain.event_bodies import decoded
+from tertulia.ports.store import QueuedMessage, Settlement, TopicDepth, Tx, UnreadMessage
 from tests.ports.stores import World, turn_requested
 
 LEASE = timedelta(seconds=30)
@@ -61,6 +62,32 @@ async def test_a_key_is_held_up_within_its_topic_only(world: World) -> None:
     reply = await world.enqueue("k", "replies")
     await take(world, "turns")
     assert [m.id for m in await take(world, "replies")] == [reply]
+
+
+async def take_unread(world: World, limit: int = 10) -> Sequence[UnreadMessage]:
+    return await world.store.write(lambda tx: tx.queue.take_unread(limit=limit, lease=LEASE))
+
+
+async def test_a_carrier_takes_of_any_topic_oldest_first_one_of_each_key(world: World) -> None:
+    first, second = await world.enqueue("k", "turns"), await world.enqueue("k", "turns")
+    other = await world.enqueue("k", "replies")
+    taken = await take_unread(world)
+    assert [m.id for m in taken] == [first, other]
+    assert await take_unread(world) == []
+    settled = await world.store.write(
+        lambda tx: [tx.queue.settle(m.id, m.fence, "done") for m in taken]
+    )
+    assert settled == [True, True]
+    assert [m.id for m in await take_unread(world, limit=1)] == [second]
+
+
+async def test_a_carrier_gets_the_event_as_it_lies(world: World) -> None:
+    event = turn_requested()
+    added = await world.store.write(lambda tx: tx.outbox.add("turns", "k", event))
+    [taken] = await take_unread(world)
+    assert (taken.id, taken.topic, taken.key) == (added, "turns", "k")
+    assert decoded(taken.kind, taken.version, taken.body) == event
+    assert taken.created_at == world.clock.now()
 
 
 async def test_a_leased_message_is_not_taken_again(world: World) -> None:
@@ -157,7 +184,7 @@ async def test_the_dead_are_replayed_with_their_attempts_counted_anew(world: Wor
     world.signals.taken()
     replayed = await world.store.write(lambda tx: tx.queue.replay([added, "unknown"]))
     assert replayed == 1
-    assert world.signals.taken() == {"outbox:turns"}
+    assert world.signals.taken() == {"outbox", "outbox:turns"}
     [again] = await take(world)
     assert (again.id, again.attempts) == (added, 1)
     assert await world.store.read(lambda tx: tx.queue.dead(topic=None, limit=10)) == []
@@ -224,7 +251,7 @@ async def test_who_waits_for_a_key_is_told_when_it_is_free(world: World) -> None
     [held] = await take(world)
     world.signals.taken()
     await settle(world, held)
-    assert world.signals.taken() == {"outbox:turns"}
+    assert world.signals.taken() == {"outbox", "outbox:turns"}
     [held] = await take(world)
     await settle(world, held)
     assert world.signals.taken() == set()

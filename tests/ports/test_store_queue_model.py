@@ -50,9 +50,16 @@ class QueueMachine(StoreMachine):
         expected = [e for e in self.entries if e.topic in names and self._is_first_and_due(e)]
         assert [m.id for m in taken] == [e.id for e in expected[:limit]]
         for entry, message in zip(expected, taken, strict=False):
-            assert message.fence > entry.fence, "a later holder has a larger fence"
-            entry.fence, entry.leased = message.fence, True
-            entry.due_s = self.now_s + LEASE.total_seconds()
+            self._lease(entry, message.fence)
+
+    @rule()
+    def take_of_any_topic(self) -> None:
+        taken = self.write(lambda tx: tx.queue.take_unread(limit=10_000, lease=LEASE))
+        expected = [e for e in self.entries if self._is_first_and_due(e)]
+        assert [m.id for m in taken if m.topic.startswith(self.tag)] == [e.id for e in expected]
+        fences = {message.id: message.fence for message in taken}
+        for entry in expected:
+            self._lease(entry, fences[entry.id])
 
     @rule(
         choice=st.integers(0, 50),
@@ -86,6 +93,11 @@ class QueueMachine(StoreMachine):
         mine = [d for d in depths if d.topic.startswith(self.tag)]
         assert sum(d.waiting + d.leased for d in mine) == self._count("ready")
         assert sum(d.dead for d in mine) == self._count("dead")
+
+    def _lease(self, entry: Entry, fence: int) -> None:
+        assert fence > entry.fence, "a later holder has a larger fence"
+        entry.fence, entry.leased = fence, True
+        entry.due_s = self.now_s + LEASE.total_seconds()
 
     def _count(self, state: str) -> int:
         return sum(entry.state == state for entry in self.entries)

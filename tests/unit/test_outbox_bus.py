@@ -15,9 +15,9 @@ from tertulia.adapters.memory.signals import MemorySignals
 from tertulia.adapters.outbox_bus.bus import OutboxBus
 from tertulia.adapters.outbox_bus.consumer import Consumer
 from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
-from tertulia.adapters.outbox_bus.verdicts import Judge
 from tertulia.adapters.sql.sqlite import open_sqlite_store
 from tertulia.ports.bus import Delivery, Handler
+from tertulia.ports.bus_judge import Judge
 from tertulia.ports.store import QueuedMessage, StorageFullError, StoreUnavailableError
 from tests.ports.stores import HandClock, turn_requested
 from tests.ports.troubled_store import TroubledStore
@@ -196,16 +196,15 @@ async def test_pauses_grow_up_to_a_bound_and_differ_from_message_to_message() ->
     judge = Judge(fails, None, settings, random.Random(1))  # noqa: S311  jitter
 
     async def pause_s(attempts: int) -> float:
-        message = QueuedMessage(
+        delivery = Delivery(
             id="m",
             topic="turns",
             key="k",
             event=turn_requested(),
-            fence=1,
             attempts=attempts,
             created_at=HandClock().now(),
         )
-        return (await judge.verdict(message)).delay_s
+        return (await judge.judge(delivery)).delay_s
 
     for attempts, expected_s in ((1, 1), (2, 2), (5, 16), (7, 60), (15, 60)):
         pauses = {await pause_s(attempts) for _ in range(5)}

@@ -6,12 +6,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tertulia.adapters.broker_bus.settings import BusSettings
 from tertulia.adapters.embedded.settings import ModelsSettings
 from tertulia.adapters.keyfile.settings import MasterKeySettings
+from tertulia.adapters.memory.leases import MemoryLeases
 from tertulia.adapters.openai.settings import UpstreamSettings
+from tertulia.adapters.rabbitmq.settings import RabbitmqSettings
 from tertulia.adapters.redis.settings import RedisSettings
 from tertulia.adapters.sql.settings import StoreSettings
+from tertulia.assembly.buses import chosen_broker
 from tertulia.assembly.places import database_path, home_path, key_path
+from tertulia.kit.clock import SystemClock
 from tertulia.kit.process_settings import ProcessSettings
 from tertulia.kit.settings import SettingsInForce
 from tertulia.ports.chat_model import ModelInfo
@@ -100,6 +105,18 @@ async def redis(settings: SettingsInForce) -> str | None:
         return None
     async with open_link(given) as link:
         return await version(link)
+
+
+async def broker(settings: SettingsInForce) -> str | None:
+    """The broker that `bus.url` names, without its password; None when the outbox is the bus.
+    BusUnavailableError when it does not answer."""
+    given = settings.of(BusSettings)
+    wanted = chosen_broker(MemoryLeases(SystemClock()), given, settings.of(RabbitmqSettings))
+    async with wanted as chosen:
+        if chosen.broker is None:
+            return None
+        await chosen.broker.check()
+        return given.shown
 
 
 def try_address(settings: SettingsInForce) -> None:

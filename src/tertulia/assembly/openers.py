@@ -5,16 +5,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, cast
 
 from tertulia.adapters.keyfile.settings import MasterKeySettings
-from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
 from tertulia.adapters.sql.settings import StoreSettings
 from tertulia.assembly import shared
+from tertulia.assembly.buses import bus, carrier, chosen_broker
 from tertulia.assembly.models import chat_model, model_catalogue
-from tertulia.kit.clock import Clock
 from tertulia.kit.process_settings import ProcessSettings
-from tertulia.ports.bus import Bus
 from tertulia.ports.key_vault import KeyVault
 from tertulia.ports.language import LanguageDetector
-from tertulia.ports.signals import Signals
 from tertulia.ports.store import Store
 from tertulia.ports.store_admin import StoreAdmin
 
@@ -59,18 +56,11 @@ async def languages() -> AsyncGenerator[LanguageDetector]:
     yield FastLangDetector()
 
 
-@asynccontextmanager
-async def bus(
-    store: Store, signals: Signals, clock: Clock, settings: OutboxBusSettings
-) -> AsyncGenerator[Bus]:
-    from tertulia.adapters.outbox_bus.bus import OutboxBus
-
-    yield OutboxBus(store, signals, clock, settings)
-
-
 OPENERS: Final[Mapping[str, Callable[[], Opener]]] = {
     "Bus": lambda: bus,
+    "Carrier": lambda: carrier,
     "ChatModel": lambda: chat_model,
+    "ChosenBroker": lambda: chosen_broker,
     "Http": http,
     "KeyVault": lambda: key_vault,
     "LanguageDetector": lambda: languages,

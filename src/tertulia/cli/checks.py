@@ -108,6 +108,13 @@ def redis(settings: SettingsInForce) -> Finding:
     return Finding("redis", finding=f"version {version} answers")
 
 
+def bus(settings: SettingsInForce) -> Finding:
+    shown = finish(lambda: inspection.broker(settings))
+    if shown is None:
+        return Finding("bus", finding="the database itself; no broker is asked for")
+    return Finding("bus", finding=f"{shown} answers")
+
+
 def address(settings: SettingsInForce) -> Finding:
     serving = holder(Home(home_path(settings)))
     if serving and serving.url:
@@ -140,6 +147,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "database": Check(database, "stop the server, then: tertulia restore --replace FILE"),
     "model": Check(model, "start what answers there, or name another with --model"),
     "redis": Check(redis, "start it, or mend redis.url; meanwhile all works without it"),
+    "bus": Check(bus, "start the broker, or correct bus.url"),
     "address": Check(address, "stop what listens there, or choose another with --address"),
     "page": Check(page, "install Tertulia anew"),
 }

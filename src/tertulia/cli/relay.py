@@ -1,5 +1,6 @@
 """`tertulia relay`: the relay for ever or once, and its dead letters."""
 
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -27,7 +28,8 @@ def relay_(
 ) -> None:
     """Keep the outbox moving and the store within its bounds.
 
-    Without --once: for ever, as `tertulia run relay`. One pass works beside a running server.
+    Without --once: for ever, as `tertulia run relay`. One pass works beside a running server; it
+    ends with exit code 1 when there is a broker and it does not answer.
     """
     if context.invoked_subcommand:
         return
@@ -36,18 +38,25 @@ def relay_(
 
         serve_roles(["relay"], {"home": home}, link=False)
         return
-    from tertulia.roles.relay.service import run_once
+    from tertulia.roles.relay.service.passing import run_once
 
     report = with_ports(home, run_once)
-    waiting = {depth.topic: depth.waiting for depth in report.depths}
+    waiting = Counter[str]()
+    for depth in report.depths:
+        waiting[depth.topic] += depth.waiting
     if json:
         dropped = {"outbox": report.outbox, "inbox": report.inbox, "feed": report.feed}
-        echo_json({"dropped": dropped, "reclaimed": report.reclaimed, "waiting": waiting})
-        return
-    typer.echo(
-        f"Dropped {report.outbox} handled messages, {report.inbox} inbox rows and {report.feed} "
-        f"feed rows; reclaimed {report.reclaimed}; {sum(waiting.values())} messages wait."
-    )
+        moved = {"carried": report.carried, "reclaimed": report.reclaimed}
+        echo_json({"dropped": dropped, **moved, "waiting": waiting})
+    else:
+        typer.echo(
+            f"Dropped {report.outbox} handled messages, {report.inbox} inbox rows and "
+            f"{report.feed} feed rows; carried {report.carried}, reclaimed {report.reclaimed}; "
+            f"{sum(waiting.values())} messages wait."
+        )
+    if report.broker_away:
+        typer.echo("The broker does not answer: what waits for it waits on.", err=True)
+        raise typer.Exit(1)
 
 
 @dead.command(name="list")
@@ -101,7 +110,7 @@ def replay(
     A running server takes them within seconds.
     """
     from tertulia.ports.bus import Bus
-    from tertulia.roles.relay.service import replay_dead
+    from tertulia.roles.relay.service.dead_letters import replay_dead
 
     if bool(ids) == everything:
         msg = "name the ids of dead letters, or --all"

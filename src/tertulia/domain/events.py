@@ -1,5 +1,6 @@
 """What roles tell each other. Bodies hold ids only, never what somebody wrote."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -64,3 +65,8 @@ class ReplyFinished:
 
 
 Event = TurnRequested | ReplyRequested | ReplyFinished
+
+EVENTS: Final[Mapping[str, type[Event]]] = {
+    event.kind: event for event in (TurnRequested, ReplyRequested, ReplyFinished)
+}
+"""Every kind of event there is: what goes over the bus is one of these."""

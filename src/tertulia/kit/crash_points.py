@@ -33,10 +33,14 @@ CRASH_POINTS: Final = frozenset(
         "inference.after_final_commit",  # saved, no reader knows the end
         "titles.before_commit",
         "titles.after_commit",
+        "relay.after_carry",  # the broker has it, the outbox does not know
         "relay.after_prune",
     }
 )
 """Every place there is. A test that means to hit each one walks through this set."""
+
+ONLY_WITH_A_BROKER: Final = frozenset({"relay.after_carry"})
+"""Those that a process whose outbox is its bus never passes."""
 
 
 @dataclass(slots=True)

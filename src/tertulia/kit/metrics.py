@@ -31,6 +31,17 @@ QUEUE_DEPTH: Final = Gauge(
 QUEUE_OLDEST_S: Final = Gauge(
     "tertulia_queue_oldest_seconds", "Age of the oldest waiting message.", ["topic"]
 )
+BUS_BROKER_LOST: Final = Counter(
+    "tertulia_bus_broker_lost_total", "Times a consumer lost its broker.", ["topic"]
+)
+RELAY_CARRIED: Final = Counter(
+    "tertulia_relay_carried_total",
+    "Messages handed to the broker by how it answered: confirmed or refused.",
+    ["outcome"],
+)
+RELAY_BROKER_AWAY: Final = Gauge(
+    "tertulia_relay_broker_away", "1 while the broker cannot be reached by the relay."
+)
 PRUNED: Final = Counter("tertulia_pruned_rows_total", "Rows that outlived their use.", ["what"])
 TURN_S: Final = Histogram(
     "tertulia_turn_seconds",

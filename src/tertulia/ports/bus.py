@@ -2,10 +2,19 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from tertulia.domain.events import Event
-from tertulia.ports.store import DeadMessage
+from tertulia.kit.errors import Kind, TertuliaError
+from tertulia.ports.store import DeadMessage, TopicDepth, UnreadMessage
+
+
+class BusUnavailableError(TertuliaError):
+    """The broker does not answer; what it should have waits."""
+
+    code = "bus_unavailable"
+    kind = Kind.UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +26,8 @@ class Delivery:
     key: str
     event: Event
     attempts: int
+    created_at: datetime
+    """When its unit of work committed it."""
 
 
 Handler = Callable[[Delivery], Awaitable[None]]
@@ -36,8 +47,10 @@ class Bus(Protocol):
     Publishing happens through a unit of work's outbox only. A message whose handler returns is
     done; one whose handler raises, or whose process dies, is delivered again with exponential
     backoff, and after the configured attempts it becomes a dead letter with the error's type as
-    its reason. The lease of a message is renewed while its handler runs; when it is lost the
-    handler is cancelled. Handlers are idempotent by means of the inbox.
+    its reason. A message stays its handler's for as long as that runs; when it is lost (a lease
+    that ran out, a broker that is gone) the handler is cancelled. Handlers are idempotent by
+    means of the inbox. `dead`, `replay` and `depths` raise BusUnavailableError; a subscription
+    waits for the broker to come back.
     """
 
     async def subscribe(
@@ -60,4 +73,28 @@ class Bus(Protocol):
 
     async def replay(self, message_ids: Sequence[str]) -> int:
         """Make dead letters due again; returns how many there were."""
+        ...
+
+    async def depths(self) -> Sequence[TopicDepth]:
+        """How much each topic holds that is not done, by topic. What a broker does not tell is
+        0 or None."""
+        ...
+
+
+class Carrier(Protocol):
+    """Takes messages out of the outbox to where consumers read."""
+
+    @property
+    def carries(self) -> bool:
+        """False when consumers read the outbox itself: its rows must be left to them."""
+        ...
+
+    async def carry(self, messages: Sequence[UnreadMessage]) -> frozenset[str]:
+        """Hand over; returns when the broker has answered, with the ids of those that it has
+        confirmed to keep. The others may or may not arrive: carry them again. Messages of one
+        topic and key arrive in the order of calls. BusUnavailableError when there is no answer."""
+        ...
+
+    async def check(self) -> None:
+        """BusUnavailableError when messages cannot be handed over now."""
         ...

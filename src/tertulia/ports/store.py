@@ -70,7 +70,8 @@ class Store(Protocol):
     snapshot that cannot write; `brief` promises that it takes well under a millisecond, so it may
     run in the caller's thread where the database is a file. Both raise StoreUnavailableError (and
     `write` OutcomeUnknownError) and StorageFullError. After a commit, signals `feed:{user_id}`,
-    `outbox:{topic}` and `reply:{message_id}` are published for what changed.
+    `outbox:{topic}`, `outbox` (of any topic) and `reply:{message_id}` are published for what
+    changed.
     """
 
     async def write(self, work: "Callable[[Tx], T]") -> T: ...
@@ -397,6 +398,21 @@ class QueuedMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadMessage:
+    """An outbox row taken to be carried elsewhere. Its event is left as it lies: whoever carries
+    need not know its kind."""
+
+    id: str
+    topic: str
+    key: str
+    kind: str
+    version: int
+    body: bytes
+    fence: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadMessage:
     id: str
     topic: str
@@ -430,6 +446,10 @@ class Queue(Protocol):
         """Lease messages that are due (fresh, due for a retry, or whose lease has run out),
         oldest first; a key with a message still leased or waiting for its retry gives no later
         one."""
+        ...
+
+    def take_unread(self, *, limit: int, lease: timedelta) -> Sequence[UnreadMessage]:
+        """As `take`, of whatever topic."""
         ...
 
     def extend(self, message_id: str, fence: int, *, lease: timedelta) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
+from tertulia.adapters.outbox_bus.bus import NothingToCarry
 from tertulia.domain.conversations import ASSISTANT
 from tertulia.domain.events import (
     TURNS,
@@ -21,8 +22,9 @@ from tertulia.domain.ids import ConversationId, MessageId
 from tertulia.ports.bus import Delivery
 from tertulia.ports.store import DeadMessage, QueuedMessage, StoreUnavailableError, Tx
 from tertulia.roles.relay.errors import DeadLetterMissingError
-from tertulia.roles.relay.role import run
-from tertulia.roles.relay.service import RelayReport, replay_dead, run_once
+from tertulia.roles.relay.role import make_passes
+from tertulia.roles.relay.service.dead_letters import replay_dead
+from tertulia.roles.relay.service.passing import RelayReport, run_once
 from tertulia.roles.relay.settings import RelaySettings
 from tests.ports.stores import HandClock, turn_requested
 from tests.ports.troubled_store import TroubledStore
@@ -46,7 +48,9 @@ async def house(tmp_path: Path, clock: HandClock) -> AsyncGenerator[House]:
 
 
 async def relay(house: House, settings: RelaySettings = SETTINGS) -> RelayReport:
-    return await run_once(house.store, house.leases, settings)
+    return await run_once(
+        house.store, house.bus, NothingToCarry(), house.leases, house.clock, settings
+    )
 
 
 async def take(house: House, topic: str = TURNS) -> list[QueuedMessage]:
@@ -213,7 +217,16 @@ async def test_a_store_in_trouble_costs_a_pass_and_not_the_role(house: House) ->
     store = TroubledStore(house.store)
     store.trouble = StoreUnavailableError()
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-        task = group.create_task(run(store, house.leases, RelaySettings(every_s=0.001)))
+        task = group.create_task(
+            make_passes(
+                store,
+                house.bus,
+                NothingToCarry(),
+                house.leases,
+                house.clock,
+                RelaySettings(every_s=0.001),
+            )
+        )
         await store.writes(2)
         store.trouble = None
         await store.writes(6)

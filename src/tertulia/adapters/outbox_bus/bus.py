@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from tertulia.adapters.outbox_bus.consumer import Consumer
 from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
-from tertulia.adapters.outbox_bus.verdicts import Judge
 from tertulia.kit.clock import Clock
 from tertulia.ports.bus import Handler
+from tertulia.ports.bus_judge import Judge
 from tertulia.ports.signals import Signals
-from tertulia.ports.store import DeadMessage, Store
+from tertulia.ports.store import DeadMessage, Store, TopicDepth, UnreadMessage
 
 
 class OutboxBus:
@@ -52,3 +52,21 @@ class OutboxBus:
     async def replay(self, message_ids: Sequence[str]) -> int:
         """See the port."""
         return await self._store.write(lambda tx: tx.queue.replay(message_ids))
+
+    async def depths(self) -> Sequence[TopicDepth]:
+        """See the port."""
+        return await self._store.read(lambda tx: tx.queue.depths())
+
+
+class NothingToCarry:
+    """Carrier of the embedded bus: consumers read the outbox itself."""
+
+    carries = False
+
+    async def carry(self, messages: Sequence[UnreadMessage]) -> frozenset[str]:
+        """See the port."""
+        msg = "the outbox is the bus: its rows belong to the consumers"
+        raise RuntimeError(msg, len(messages))
+
+    async def check(self) -> None:
+        """See the port."""

@@ -9,11 +9,12 @@ from typing import Final
 import structlog
 
 from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
-from tertulia.adapters.outbox_bus.verdicts import STORE_TROUBLE, Judge, Verdict, back
+from tertulia.adapters.outbox_bus.verdicts import Verdict, back, delivery
 from tertulia.kit.clock import Clock
 from tertulia.kit.crash_points import crash_point
 from tertulia.kit.metrics import BUS_HANDLED, BUS_HANDLING_S, BUS_STORE_ERRORS, BUS_WAITED_S
 from tertulia.kit.tasks import uninterrupted
+from tertulia.ports.bus_judge import STORE_TROUBLE, Judge
 from tertulia.ports.signals import Signals, Subscription
 from tertulia.ports.store import QueuedMessage, Store, Tx
 
@@ -126,9 +127,9 @@ class Consumer:
     def _note(self, verdicts: Sequence[Verdict], settled: Sequence[bool]) -> None:
         for verdict, ours in zip(verdicts, settled, strict=True):
             self._held.pop(_key(verdict.message), None)
-            BUS_HANDLED.labels(self._topic, verdict.outcome if ours else "lost").inc()
+            BUS_HANDLED.labels(self._topic, verdict.judgement.outcome if ours else "lost").inc()
             if verdict.settlement == "retry":
-                self._wake_in(verdict.delay_s + DUE_MARGIN_S)
+                self._wake_in(verdict.judgement.delay_s + DUE_MARGIN_S)
         if verdicts:
             crash_point("bus.after_settle")
 
@@ -136,9 +137,11 @@ class Consumer:
         waited = self._clock.now() - held.message.created_at
         BUS_WAITED_S.labels(self._topic).observe(waited.total_seconds())
         with BUS_HANDLING_S.labels(self._topic).time():
-            verdict = await self._judge.verdict(held.message)
+            judgement = await self._judge.judge(
+                delivery(held.message), exhausted=held.message.attempts > self._settings.attempts
+            )
         held.task = None
-        self._verdicts.append(verdict)
+        self._verdicts.append(Verdict(message=held.message, judgement=judgement))
         self._wake.set()
 
     async def _renew_for_ever(self) -> None:
@@ -213,7 +216,7 @@ def _settle(tx: Tx, verdict: Verdict) -> bool:
         verdict.message.id,
         verdict.message.fence,
         verdict.settlement,
-        reason=verdict.reason,
+        reason=verdict.judgement.reason,
         delay=verdict.delay,
         counted=verdict.counted,
     )

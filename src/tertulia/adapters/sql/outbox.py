@@ -4,10 +4,10 @@ from typing import Final
 
 from sqlalchemy import insert
 
-from tertulia.adapters.sql.event_rows import encoded
 from tertulia.adapters.sql.schema import outbox
 from tertulia.adapters.sql.scope import Scope
 from tertulia.adapters.sql.statements import given, statement
+from tertulia.domain.event_bodies import encoded
 from tertulia.domain.events import Event
 from tertulia.kit.ids import new_id
 
@@ -47,5 +47,5 @@ class SqlOutbox:
                 "settled_us": None,
             },
         )
-        self._scope.channels.add(f"outbox:{topic}")
+        self._scope.outbox_changed(topic)
         return message_id

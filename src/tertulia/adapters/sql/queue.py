@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from sqlalchemy import and_, delete, exists, func, null, select, update
 
-from tertulia.adapters.sql.event_rows import UnknownEventError, decoded
 from tertulia.adapters.sql.schema import outbox
 from tertulia.adapters.sql.scope import Scope
 from tertulia.adapters.sql.statements import Row, given, integer, statement, text
+from tertulia.domain.event_bodies import UnknownEventError, decoded
 from tertulia.kit.clock import from_us, to_us
-from tertulia.ports.store import DeadMessage, QueuedMessage, Settlement, TopicDepth
+from tertulia.ports.store import DeadMessage, QueuedMessage, Settlement, TopicDepth, UnreadMessage
 
 _o = outbox.c
 _READY = _o.state == text("ready")
@@ -19,7 +19,15 @@ _NO = integer(0)
 _YES = integer(1)
 _earlier = outbox.alias("earlier")
 
-_DUE: Final = statement(
+_IS_FIRST = ~exists(
+    select(_YES).where(
+        _earlier.c.state == text("ready"),
+        _earlier.c.topic == _o.topic,
+        _earlier.c.key == _o.key,
+        _earlier.c.position < _o.position,
+    )
+)
+_DUE_OF_ANY_TOPIC = (
     select(
         _o.position,
         _o.id,
@@ -32,23 +40,13 @@ _DUE: Final = statement(
         _o.attempts,
         _o.created_us,
     )
-    .where(
-        _READY,
-        _o.topic == given("of_topic"),
-        _o.due_us <= given("now"),
-        ~exists(
-            select(_YES).where(
-                _earlier.c.state == text("ready"),
-                _earlier.c.topic == _o.topic,
-                _earlier.c.key == _o.key,
-                _earlier.c.position < _o.position,
-            )
-        ),
-    )
+    .where(_READY, _o.due_us <= given("now"), _IS_FIRST)
     .order_by(_o.position)
     .limit(given("most"))
     .with_for_update(skip_locked=True, of=outbox)
 )
+_DUE_ANY: Final = statement(_DUE_OF_ANY_TOPIC)
+_DUE: Final = statement(_DUE_OF_ANY_TOPIC.where(_o.topic == given("of_topic")))
 _LEASE: Final = statement(
     update(outbox)
     .where(_o.id == given("message"))
@@ -152,6 +150,25 @@ class SqlQueue:
         taken = [self._leased(row, self._until(lease)) for row in due[:limit]]
         return [message for message in taken if message is not None]
 
+    def take_unread(self, *, limit: int, lease: timedelta) -> Sequence[UnreadMessage]:
+        rows = self._scope.db.all(_DUE_ANY, {"now": self._scope.now_us, "most": limit})
+        until_us = self._until(lease)
+        for row in rows:
+            self._scope.db.run(_LEASE, {"message": row[1], "until": until_us})
+        return [
+            UnreadMessage(
+                id=row[1],
+                topic=row[2],
+                key=row[3],
+                kind=row[4],
+                version=row[5],
+                body=row[6],
+                fence=row[7] + 1,
+                created_at=from_us(row[9]),
+            )
+            for row in rows
+        ]
+
     def extend(self, message_id: str, fence: int, *, lease: timedelta) -> bool:
         params = {"message": message_id, "my_fence": fence, "until": self._until(lease)}
         return self._scope.db.run(_EXTEND, params) > 0
@@ -177,7 +194,7 @@ class SqlQueue:
             return False
         topic, key = row
         if self._scope.db.one(_WAITING, {"of_topic": topic, "of_key": key}) is not None:
-            self._scope.channels.add(f"outbox:{topic}")
+            self._scope.outbox_changed(topic)
         return True
 
     def depths(self) -> Sequence[TopicDepth]:
@@ -255,5 +272,6 @@ class SqlQueue:
         return self._scope.now_us + lease // timedelta(microseconds=1) if lease else 0
 
     def _signalled(self, rows: list[Row]) -> int:
-        self._scope.channels.update(f"outbox:{row[0]}" for row in rows)
+        for (topic,) in rows:
+            self._scope.outbox_changed(topic)
         return len(rows)

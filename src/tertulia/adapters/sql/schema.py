@@ -190,6 +190,7 @@ outbox = Table(
     UniqueConstraint("id"),
     # Each row is in one of these, so what is done costs the queue nothing.
     Index("ix_outbox_ready", "topic", "position", sqlite_where=_READY, postgresql_where=_READY),
+    Index("ix_outbox_any", "position", sqlite_where=_READY, postgresql_where=_READY),
     Index(
         "ix_outbox_key", "topic", "key", "position", sqlite_where=_READY, postgresql_where=_READY
     ),

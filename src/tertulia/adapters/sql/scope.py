@@ -73,6 +73,10 @@ class Scope:
         change: a reader sees only what it came to."""
         self._changes[user_id, (kind, conversation_id, message_id)] = None
 
+    def outbox_changed(self, topic: str) -> None:
+        """Note that a message of the topic may be due, for its consumer and for the relay."""
+        self.channels.update(("outbox", f"outbox:{topic}"))
+
     def number_changes(self) -> None:
         """Write the noted changes into the feed, numbered in the order they were noted."""
         by_user: dict[str, list[_Change]] = {}

@@ -29,3 +29,18 @@ class RelaySettings(Settings):
 
     batch: int = Field(default=500, ge=1, le=10_000)
     """Rows per unit of work: others get their turn in between."""
+
+    look_s: float = Field(default=5.0, gt=0)
+    """How often to look for rows to carry without a signal: a safety net, nothing waits for it."""
+
+    away_s: float = Field(default=0.1, gt=0)
+    """Pause when the broker cannot be reached; doubles with each time."""
+
+    away_max_s: float = Field(default=2.0, gt=0)
+    """The longest such pause: what a broker that is back takes to be noticed."""
+
+    refused_s: float = Field(default=1.0, gt=0)
+    """Pause until a message is carried again that the broker would not confirm."""
+
+    drain_pause_s: float = Field(default=5.0, gt=0)
+    """How long the queue of a worker who is gone may give nothing until it counts as drained."""

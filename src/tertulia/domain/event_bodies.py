@@ -1,14 +1,11 @@
-"""How an event lies in an outbox row: its kind and version, and its fields as JSON."""
+"""How an event travels and lies: its kind and version, and its fields as JSON."""
 
 from typing import Final
 
 import msgspec
 
-from tertulia.domain.events import Event, ReplyFinished, ReplyRequested, TurnRequested
+from tertulia.domain.events import EVENTS, Event
 
-_KINDS: Final[dict[str, type[Event]]] = {
-    event.kind: event for event in (TurnRequested, ReplyRequested, ReplyFinished)
-}
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -17,12 +14,13 @@ class UnknownEventError(ValueError):
 
 
 def encoded(event: Event) -> bytes:
+    """The fields as a JSON object."""
     return _encode(event)
 
 
 def decoded(kind: str, version: int, body: bytes) -> Event:
     """UnknownEventError when this version of Tertulia cannot read it."""
-    event = _KINDS.get(kind)
+    event = EVENTS.get(kind)
     if event is None or event.version != version:
         raise UnknownEventError
     try:

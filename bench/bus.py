@@ -1,0 +1,155 @@
+"""Messages a second from the outbox to a handler, over each bus, and through the bare client."""
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import aio_pika
+
+from bench.figures import Figure, at_least
+from tertulia.adapters.broker_bus.bus import BrokerBus, BrokerCarrier
+from tertulia.adapters.broker_bus.settings import BusSettings
+from tertulia.adapters.keyfile.vault import MemoryVault
+from tertulia.adapters.memory.leases import MemoryLeases
+from tertulia.adapters.memory.signals import MemorySignals
+from tertulia.adapters.outbox_bus.bus import NothingToCarry, OutboxBus
+from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
+from tertulia.adapters.rabbitmq.broker import open_rabbitmq
+from tertulia.adapters.rabbitmq.settings import RabbitmqSettings
+from tertulia.adapters.sql.sqlite import open_sqlite_store
+from tertulia.domain.events import TurnRequested
+from tertulia.domain.ids import ConversationId, MessageId
+from tertulia.kit.clock import SystemClock
+from tertulia.ports.broker import Broker
+from tertulia.ports.bus import Bus, Carrier, Delivery
+from tertulia.ports.signals import Signals
+from tertulia.ports.store import Store
+from tertulia.roles.relay.role import carry_for_ever
+from tertulia.roles.relay.settings import RelaySettings
+from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.session import Session
+
+MESSAGES: Final = 10_000
+AT_ONCE: Final = 100  # units of work that are on their way
+KEYS: Final = 1000
+CONCURRENCY: Final = 64
+GOAL_PER_S: Final = 1000
+CLOCK: Final = SystemClock()
+EVENT: Final = TurnRequested(
+    conversation_id=ConversationId("c" * 36),
+    message_id=MessageId("m" * 36),
+    reply_id=MessageId("r" * 36),
+    epoch=1,
+)
+
+Opened = Callable[[Store, Signals], AbstractAsyncContextManager[tuple[Bus, Carrier]]]
+
+
+def measure() -> list[Figure]:
+    """Committed one by one by 100 at once, handled by a handler that does nothing."""
+    with tempfile.TemporaryDirectory(prefix="tertulia-bench-") as folder:
+        place = Path(folder)
+        figures = [_figure("the outbox as the bus", asyncio.run(_per_s(place / "o.db", outbox)))]
+        with Session(place, os.getpid()).private(RabbitMQ) as server:
+            bare = asyncio.run(bare_rabbitmq(server.url))
+            over = partial(rabbitmq, server.url)
+            rate = asyncio.run(_per_s(place / "r.db", over))
+        figures.append(_figure("RabbitMQ", rate, bare=f"{bare:,.0f}/s confirmed and acknowledged"))
+    return figures
+
+
+def _figure(what: str, rate: float, bare: str = "") -> Figure:
+    return at_least(f"outbox → handler, {what}", rate, "/s", GOAL_PER_S, bare=bare)
+
+
+async def _per_s(database: Path, opened: Opened) -> float:
+    signals = MemorySignals()
+    handled = 0
+    done = asyncio.Event()
+
+    async def handler(_: Delivery) -> None:
+        nonlocal handled
+        handled += 1
+        if handled >= MESSAGES:
+            done.set()
+
+    async with (
+        open_sqlite_store(database, MemoryVault(), signals, CLOCK) as store,
+        opened(store, signals) as (bus, carrier),
+        asyncio.TaskGroup() as group,
+    ):
+        chores = [
+            group.create_task(carry_for_ever(store, signals, carrier, RelaySettings())),
+            group.create_task(bus.subscribe("turns", handler, concurrency=CONCURRENCY)),
+        ]
+        numbers = iter(range(MESSAGES))
+
+        async def send() -> None:
+            for number in numbers:
+                key = f"k{number % KEYS}"
+                await store.write(lambda tx, key=key: tx.outbox.add("turns", key, EVENT))
+
+        began = time.perf_counter()
+        await asyncio.gather(*(send() for _ in range(AT_ONCE)))
+        await done.wait()
+        took_s = time.perf_counter() - began
+        for chore in chores:
+            chore.cancel()
+    return MESSAGES / took_s
+
+
+@asynccontextmanager
+async def outbox(store: Store, signals: Signals) -> AsyncGenerator[tuple[Bus, Carrier]]:
+    yield OutboxBus(store, signals, CLOCK, OutboxBusSettings()), NothingToCarry()
+
+
+@asynccontextmanager
+async def rabbitmq(url: str, store: Store, _: Signals) -> AsyncGenerator[tuple[Bus, Carrier]]:
+    settings = BusSettings()
+    async with open_rabbitmq(
+        url,
+        MemoryLeases(CLOCK),
+        RabbitmqSettings(),
+        name=settings.name,
+        returns=settings.returns,
+        confirm_s=settings.confirm_s,
+    ) as broker:
+        yield _over(broker, store, settings)
+
+
+def _over(broker: Broker, store: Store, settings: BusSettings) -> tuple[Bus, Carrier]:
+    return BrokerBus(broker, store, CLOCK, settings), BrokerCarrier(broker)
+
+
+async def bare_rabbitmq(url: str) -> float:
+    """aio-pika by itself: one quorum queue, 500 confirms awaited at once, each acknowledged."""
+    seen = 0
+    done = asyncio.Event()
+
+    async def take(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+        nonlocal seen
+        await message.ack()
+        seen += 1
+        if seen == MESSAGES:
+            done.set()
+
+    async with await aio_pika.connect(url) as connection:
+        sending, receiving = await connection.channel(), await connection.channel()
+        await receiving.set_qos(prefetch_count=500)
+        queue = await receiving.declare_queue(
+            "bare", durable=True, arguments={"x-queue-type": "quorum"}
+        )
+        await queue.consume(take)
+        began = time.perf_counter()
+        for _ in range(MESSAGES // 500):
+            message = aio_pika.Message(b"x" * 300, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
+            publish = sending.default_exchange.publish
+            await asyncio.gather(*(publish(message, queue.name) for _ in range(500)))
+        await done.wait()
+        return MESSAGES / (time.perf_counter() - began)

@@ -1,0 +1,1 @@
+"""The bus over a broker: envelopes, lanes and verdicts, whichever broker it is."""

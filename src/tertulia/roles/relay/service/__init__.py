@@ -1,0 +1,1 @@
+"""What the relay does, one use case a file."""

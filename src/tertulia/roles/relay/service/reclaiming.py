@@ -1,0 +1,136 @@
+"""Work that waits for a worker who is gone goes back to be routed anew."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from tertulia.domain.events import (
+    TURNS,
+    ReplyRequested,
+    TurnRequested,
+    inference_worker,
+    workers_group,
+)
+from tertulia.kit.clock import Clock
+from tertulia.ports.bus import Bus, Carrier, Delivery, Retry
+from tertulia.ports.leases import Leases, LeasesUnavailableError
+from tertulia.ports.store import Store, TopicDepth, Tx
+from tertulia.roles.relay.settings import RelaySettings
+
+LEASE: Final = timedelta(seconds=30)  # taken and settled within one unit of work
+CONSUMER: Final = "relay"
+DRAINED_AT_ONCE: Final = 16
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+async def reclaim(
+    store: Store, bus: Bus, carrier: Carrier, leases: Leases, clock: Clock, settings: RelaySettings
+) -> int:
+    """Returns how many messages were taken back from the queues of workers who hold no lease, once
+    somebody is there to take them over. Messages in somebody's hands are left alone: those come
+    back first."""
+    reclaimed = 0
+    async with aclosing(_stranded(bus, leases)) as topics:
+        async for depth in topics:
+            if carrier.carries:
+                moved = await _Drain(store, clock, settings).run(bus, depth)
+            else:
+                moved = await _reroute(store, depth.topic, settings)
+            if moved:
+                log.warning("stranded work reclaimed", topic=depth.topic, messages=moved)
+            reclaimed += moved
+    return reclaimed
+
+
+async def _stranded(bus: Bus, leases: Leases) -> AsyncGenerator[TopicDepth]:
+    for depth in await bus.depths():
+        place = inference_worker(depth.topic)
+        if place is None or not depth.waiting:
+            continue
+        character_id, worker = place
+        try:
+            live = {member.name for member in await leases.members(workers_group(character_id))}
+        except LeasesUnavailableError:
+            continue
+        if live and worker not in live:
+            yield depth
+
+
+async def _reroute(store: Store, topic: str, settings: RelaySettings) -> int:
+    rerouted = 0
+    # A take gives one message of each key, so it goes on until there is none to move.
+    while moved := await store.write(lambda tx: _move_stranded(tx, topic, settings)):
+        rerouted += moved
+    return rerouted
+
+
+def _move_stranded(tx: Tx, topic: str, settings: RelaySettings) -> int:
+    stranded_before = tx.now - timedelta(seconds=settings.stranded_s)
+    moved = 0
+    for message in tx.queue.take([topic], limit=settings.batch, lease=LEASE):
+        event = message.event
+        if message.created_at > stranded_before or not isinstance(event, ReplyRequested):
+            tx.queue.settle(message.id, message.fence, "retry", counted=False)
+            continue
+        _route_anew(tx, event)
+        tx.queue.settle(message.id, message.fence, "done", reason="reclaimed")
+        moved += 1
+    return moved
+
+
+class _Drain:
+    """Consumes the queue of a worker who is gone, on a broker, as that worker would: should it
+    come back meanwhile, the two share the queue as any two consumers do."""
+
+    def __init__(self, store: Store, clock: Clock, settings: RelaySettings) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._moved = 0
+        self._progress = asyncio.Event()
+
+    async def run(self, bus: Bus, depth: TopicDepth) -> int:
+        """Until as many have moved as waited, or none has for a while."""
+        drain = asyncio.create_task(
+            bus.subscribe(depth.topic, self._on_stranded, concurrency=DRAINED_AT_ONCE)
+        )
+        try:
+            while self._moved < depth.waiting:
+                self._progress.clear()
+                async with asyncio.timeout(self._settings.drain_pause_s):
+                    await self._progress.wait()
+        except TimeoutError:
+            pass  # the rest is too young, or somebody else's
+        finally:
+            drain.cancel()
+            await asyncio.wait({drain})
+        return self._moved
+
+    async def _on_stranded(self, delivery: Delivery) -> None:
+        event = delivery.event
+        waited_s = (self._clock.now() - delivery.created_at).total_seconds()
+        if waited_s < self._settings.stranded_s or not isinstance(event, ReplyRequested):
+            raise Retry(max(1.0, self._settings.stranded_s - waited_s))
+
+        def move(tx: Tx) -> None:
+            if tx.inbox.accept(CONSUMER, delivery.id):
+                _route_anew(tx, event)
+
+        await self._store.write(move)
+        self._moved += 1
+        self._progress.set()
+
+
+def _route_anew(tx: Tx, event: ReplyRequested) -> None:
+    again = TurnRequested(
+        conversation_id=event.conversation_id,
+        message_id=event.message_id,
+        reply_id=event.reply_id,
+        epoch=event.epoch,
+    )
+    tx.outbox.add(TURNS, event.conversation_id, again)

@@ -1,0 +1,115 @@
+"""Writes docs/reference/asyncapi.json: what goes over a broker, made from the registry of events.
+
+python tools/asyncapi.py           write it
+python tools/asyncapi.py --check   exit code 1 when it differs from the code
+"""
+
+import inspect
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from tertulia import __version__
+from tertulia.adapters.broker_bus.envelope import Envelope
+from tertulia.domain.events import EVENTS, Event
+
+FILE: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "asyncapi.json"
+TOPIC: Final = re.compile(r"Topic `([^`]+)`")
+SCHEMA: Final = "#/components/schemas/{name}"
+
+
+def document() -> dict[str, Any]:
+    """An AsyncAPI 3 document: a channel for each topic, a message for each kind of event."""
+    topics: dict[str, list[type[Event]]] = {}
+    for event in EVENTS.values():
+        topics.setdefault(_topic(event), []).append(event)
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Tertulia on a broker",
+            "version": __version__,
+            "description": "What roles tell each other. Bodies hold ids only, never text. Every "
+            "message may come more than once, in order per key; `id` stays the same.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "channels": {_name(topic): _channel(topic, kinds) for topic, kinds in topics.items()},
+        "operations": {
+            f"{action}_{_name(topic)}": {
+                "action": action,
+                "channel": {"$ref": f"#/channels/{_name(topic)}"},
+            }
+            for topic in topics
+            for action in ("send", "receive")
+        },
+        "components": {
+            "messages": {event.kind: _message(event) for event in EVENTS.values()},
+            "schemas": _schemas(),
+        },
+    }
+
+
+def _topic(event: type[Event]) -> str:
+    found = TOPIC.search(inspect.getdoc(event) or "")
+    assert found is not None, f"the docstring of {event.__name__} names its topic"  # noqa: S101
+    return found[1]
+
+
+def _name(topic: str) -> str:
+    return topic.partition(".")[0]
+
+
+def _channel(topic: str, kinds: list[type[Event]]) -> dict[str, Any]:
+    channel: dict[str, Any] = {
+        "address": topic,
+        "messages": {e.kind: {"$ref": f"#/components/messages/{e.kind}"} for e in kinds},
+    }
+    parameters = re.findall(r"\{(\w+)\}", topic)
+    if parameters:
+        channel["parameters"] = {each: {"description": f"Id of the {each}."} for each in parameters}
+    return channel
+
+
+def _message(event: type[Event]) -> dict[str, Any]:
+    of_this_kind = {
+        "kind": {"const": event.kind},
+        "version": {"const": event.version},
+        "body": {"$ref": SCHEMA.format(name=event.__name__)},
+    }
+    return {
+        "name": event.kind,
+        "title": f"{event.kind}, version {event.version}",
+        "summary": " ".join((inspect.getdoc(event) or "").split()),
+        "payload": {
+            "allOf": [
+                {"$ref": SCHEMA.format(name=Envelope.__name__)},
+                {"type": "object", "properties": of_this_kind},
+            ]
+        },
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    kinds = [Envelope, *EVENTS.values()]
+    _, schemas = msgspec.json.schema_components(kinds, ref_template=SCHEMA)
+    return schemas
+
+
+def written() -> str:
+    """The document as it belongs into the file."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    if "--check" not in sys.argv:
+        FILE.write_text(written(), "utf-8")
+    elif not FILE.exists() or FILE.read_text("utf-8") != written():
+        sys.exit("docs/reference/asyncapi.json differs from the code: run 'make reference'")
+
+
+if __name__ == "__main__":
+    main()
