@@ -26,6 +26,7 @@ export type FeedListener = {
 export type Frame =
   | { event: "change"; data: Change }
   | { event: "resync"; data: { head: number } }
+  | { event: "restarting"; data: { retry_ms: number } }
   | { event: "ping" };
 
 /** Who is told of what a connection does. */
@@ -68,7 +69,7 @@ export async function followFeed(
   });
   while (!signal.aborted) {
     if (connect === stream) await ways.watched(signal);
-    const opened = await converse(connect, cursor, listener, signal, (seq) => {
+    const { opened, retryMs } = await converse(connect, cursor, listener, signal, (seq) => {
       cursor = seq;
     });
     if (signal.aborted) return;
@@ -77,13 +78,14 @@ export async function followFeed(
     // When nothing opens, it is the server that is away: both are tried in turn.
     const again = connect === ways.socket || opened;
     connect = unopened >= BLOCKED && again ? stream : ways.socket;
-    if (!(await waited(failures, listener, signal))) return;
+    if (!(await waited(failures, retryMs, listener, signal))) return;
   }
 }
 
 /** Waits before another attempt; whether there may be one. */
 async function waited(
   failures: number,
+  retryMs: number | null,
   listener: FeedListener,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -93,7 +95,7 @@ async function waited(
   );
   const calm = (): void => clearTimeout(offline);
   signal.addEventListener("abort", calm);
-  await pause(backoffMs(failures), signal);
+  await pause(retryMs ?? backoffMs(failures), signal);
   const goOn = await listener.mayRetry();
   signal.removeEventListener("abort", calm);
   calm();
@@ -118,18 +120,20 @@ function streamUntil(ways: Ways, onSockets: () => void): Connect {
   };
 }
 
-/** One connection, until it ends; whether it was ever open. */
+/** One connection, until it ends: whether it was ever open, and when a server that stops wants its
+ * reader back. */
 async function converse(
   connect: Connect,
   after: number,
   listener: FeedListener,
   signal: AbortSignal,
   onSeq: (seq: number) => void,
-): Promise<boolean> {
+): Promise<{ opened: boolean; retryMs: number | null }> {
   const own = new AbortController();
   const close = (): void => own.abort();
   const gathering = createGathering(listener.onChanges);
   let opened = false;
+  let retryMs: number | null = null;
   let heard = Date.now();
 
   function onFrame(frame: Frame): void {
@@ -140,6 +144,8 @@ async function converse(
       gathering.flush();
       onSeq(frame.data.head);
       listener.onResync();
+    } else if (frame.event === "restarting") {
+      retryMs = frame.data.retry_ms;
     }
   }
 
@@ -161,7 +167,7 @@ async function converse(
   signal.removeEventListener("abort", close);
   removeEventListener("offline", close);
   gathering.flush();
-  return opened;
+  return { opened, retryMs };
 }
 
 function createGathering(onChanges: FeedListener["onChanges"]) {

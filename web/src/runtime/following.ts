@@ -71,13 +71,16 @@ async function followReply(
     if (!signal.aborted) store.dispatch({ type: "reply_streamed", messageId: message.id, parts });
   });
   let failures = 0;
+  let comeBackMs: number | null = null;
   while (!signal.aborted) {
     try {
       const position = frames.position() ?? store.state().replies[message.id]?.position ?? null;
       const path = streamPath(message, position);
+      comeBackMs = null;
       for await (const event of readSse(await http.stream(path, signal))) {
         failures = 0;
         if (signal.aborted) return;
+        if (event.name === "restarting") comeBackMs = retryMs(event.data);
         if (take(store, message.id, event, frames.add)) return;
       }
     } catch (error) {
@@ -85,8 +88,13 @@ async function followReply(
       if (isFinal(error)) return refetch(store, calls, message);
     }
     failures += 1;
-    await pause(backoffMs(failures), signal);
+    await pause(comeBackMs ?? backoffMs(failures), signal);
   }
+}
+
+/** When a server that stops wants its reader back. */
+function retryMs(data: string): number {
+  return (JSON.parse(data) as { retry_ms: number }).retry_ms;
 }
 
 /** Apply one event of a reply's stream; true when it was the last. */
