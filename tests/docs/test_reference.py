@@ -11,6 +11,7 @@ from tools import asyncapi
 
 ROUTE = re.compile(r"^\| `(GET|POST|PUT|PATCH|DELETE) ([^`?]+)", re.MULTILINE)
 LIVE = ROOT / "src" / "tertulia" / "roles" / "chat" / "api" / "live.py"
+RECONNECTING = ROOT / "src" / "tertulia" / "kit" / "reconnecting.py"
 CLOSE_CODE = re.compile(r"(?:^(?!\w+_MS)[A-Z_]+: Final = |\.close\()([14]\d{3})\b", re.MULTILINE)
 EVENT = re.compile(r"\bEvent\(\s*\"(\w+)\"")
 SCHEMA = ROOT / "docs" / "reference" / "openapi.json"
@@ -33,7 +34,8 @@ def test_http_page_names_every_route_there_is() -> None:
 
 def test_http_page_names_every_code_that_closes_a_socket() -> None:
     text = (ROOT / "docs" / "reference" / "http.md").read_text()
-    codes = {int(code) for code in CLOSE_CODE.findall(LIVE.read_text())}
+    code_of = LIVE.read_text() + RECONNECTING.read_text()
+    codes = {int(code) for code in CLOSE_CODE.findall(code_of)}
 
     assert {int(code) for code in re.findall(r"^\| (\d{4}) \|", text, re.MULTILINE)} == codes
     assert len(codes) >= 5

@@ -23,6 +23,8 @@ from tertulia.ports.chat_model import (
     Text,
     Waiting,
 )
+from tests.ports.memory_catalogue import MemoryCatalogue
+from tests.ports.remote_models import serving_model
 from tests.ports.upstream import repeats_the_user, serving
 
 LIMIT_S = 300
@@ -77,7 +79,17 @@ async def embedded(place: Path) -> AsyncGenerator[Subject, None]:
         yield Subject(model, "small")
 
 
-@pytest.fixture(params=[echo, openai, directory, embedded], ids=lambda opening: opening.__name__)
+@asynccontextmanager
+async def remote(place: Path) -> AsyncGenerator[Subject, None]:
+    """The model of another process."""
+    del place
+    async with serving_model(EchoModel(slots=2), MemoryCatalogue()) as there:
+        yield Subject(there.model, "echo")
+
+
+@pytest.fixture(
+    params=[echo, openai, directory, embedded, remote], ids=lambda opening: opening.__name__
+)
 def opening(request: pytest.FixtureRequest) -> Opening:
     return request.param
 

@@ -5,6 +5,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,8 @@ from starlette.types import ASGIApp
 
 from tertulia.adapters.echo.model import EchoModel
 from tertulia.adapters.http.app import build_app, build_edge
+from tertulia.adapters.http.door import ByPass
+from tertulia.adapters.http.exposure import Exposure
 from tertulia.adapters.http.server import HttpServer, nobody, open_http
 from tertulia.adapters.http.settings import HttpSettings
 from tertulia.adapters.keyfile.vault import MemoryVault
@@ -24,6 +27,9 @@ from tertulia.adapters.memory.rate_limiter import MemoryRateLimiter
 from tertulia.adapters.memory.recent_turns import MemoryRecentTurns
 from tertulia.adapters.memory.signals import MemorySignals
 from tertulia.adapters.memory.token_stream import MemoryTokenStream
+from tertulia.adapters.rpc.passes import SealedPasses
+from tertulia.adapters.rpc.peers import open_peers
+from tertulia.adapters.rpc.settings import PeersSettings
 from tertulia.adapters.sql.sqlite import open_sqlite_store
 from tertulia.domain.ids import ConversationId, MessageId, UserId
 from tertulia.domain.messages import Message, Status
@@ -31,10 +37,10 @@ from tertulia.domain.streams import Position
 from tertulia.kit.clock import SystemClock
 from tertulia.kit.ids import new_id
 from tertulia.kit.process_settings import ProcessSettings
-from tertulia.ports.chat_model import ChatModel, ModelNotFoundError
+from tertulia.ports.chat_model import ChatModel
 from tertulia.ports.http import Authenticate, ReadyCheck, Registrants
 from tertulia.ports.key_vault import KeyVault
-from tertulia.ports.model_catalogue import CatalogueEntry
+from tertulia.ports.peers import Passes
 from tertulia.ports.rate_limiter import RateLimiter
 from tertulia.ports.recent_turns import RecentTurns
 from tertulia.ports.signals import Signals
@@ -42,49 +48,13 @@ from tertulia.ports.store import MessageChange, Store
 from tertulia.ports.token_stream import TokenStream
 from tertulia.roles.chat import role as chat
 from tertulia.roles.chat.settings import ChatSettings
+from tertulia.roles.chat.surface import SURFACES
 from tertulia.roles.gateway import role as gateway
 from tertulia.roles.gateway import service
 from tertulia.roles.gateway.settings import GatewaySettings
+from tests.ports.memory_catalogue import MemoryCatalogue
 
 Json = dict[str, Any]
-
-
-class MemoryCatalogue:
-    """The ModelCatalogue of a test."""
-
-    def __init__(self) -> None:
-        self.entries = {
-            name: CatalogueEntry(
-                name=name,
-                licence="Apache-2.0",
-                size_bytes=1,
-                memory_bytes=1,
-                window_tokens=1,
-                state="absent",
-            )
-            for name in ("small", "large")
-        }
-        self.pulled: list[str] = []
-        self.used: list[str] = []
-
-    async def list(self) -> Sequence[CatalogueEntry]:
-        return list(self.entries.values())
-
-    async def pull(self, name: str) -> None:
-        self._check(name)
-        self.pulled.append(name)
-
-    async def use(self, name: str) -> None:
-        self._check(name)
-        self.used.append(name)
-
-    async def remove(self, name: str) -> None:
-        self._check(name)
-        del self.entries[name]
-
-    def _check(self, name: str) -> None:
-        if name not in self.entries:
-            raise ModelNotFoundError
 
 
 @dataclass(slots=True)
@@ -146,6 +116,7 @@ class Serving:
     limiter: RateLimiter
     catalogue: MemoryCatalogue
     http: "HttpServer | MemoryHttp"
+    elsewhere: HttpServer | None
     app: ASGIApp | None
     url: str
     vault: KeyVault
@@ -163,13 +134,20 @@ class Serving:
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """Every route of the process, the edge's own included."""
-        return list(build_app(self.http.routers, authenticate=nobody, checks={}).routes)
+        """Every route that answers, wherever its role is, the edge's own included."""
+        routers = [*self.http.routers, *(self.elsewhere.routers if self.elsewhere else ())]
+        routers = [each for each in routers if not leads_elsewhere(each)]
+        return list(build_app(routers, authenticate=nobody, checks={}).routes)
+
+    @property
+    def chat_http(self) -> "HttpServer | MemoryHttp":
+        """Where the chat role answers."""
+        return self.elsewhere or self.http
 
     def drain(self) -> None:
-        """Begin to close the listener."""
-        assert isinstance(self.http, HttpServer)
-        self.http.drain()
+        """Begin to close the chat role's listener."""
+        assert isinstance(self.chat_http, HttpServer)
+        self.chat_http.drain()
 
     def anonymous(self, headers: dict[str, str] | None = None) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(app=self.app, client=("127.0.0.1", 1)) if self.app else None
@@ -211,6 +189,13 @@ class Serving:
         answer = await self.client.get(path_of(message))
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+
+def leads_elsewhere(router: APIRouter) -> bool:
+    """Whether a gateway's router only leads to what others answer."""
+    prefixes = tuple(surface.prefix for surface in SURFACES)
+    paths = [getattr(route, "path", "") for route in router.routes]
+    return bool(paths) and all(p.startswith(prefixes) and p.endswith("{path:path}") for p in paths)
 
 
 def path_of(message: Json) -> str:
@@ -271,6 +256,22 @@ class Options:
     chat: ChatSettings = field(default_factory=ChatSettings)
 
 
+APART: ContextVar[bool] = ContextVar("APART", default=False)
+"""Whether the chat role listens elsewhere, so that the gateway leads there."""
+
+
+@asynccontextmanager
+async def chat_elsewhere(
+    http: HttpSettings, store: Store, passes: Passes
+) -> AsyncGenerator[HttpServer]:
+    """A listener for the chat role that only its gateway may reach."""
+    exposure = Exposure(edge=False, passes=passes)
+    process = ProcessSettings(address="127.0.0.1:0")
+    async with open_http(process, http, Registrants(1), exposure) as server:
+        server.authenticate_with(ByPass(store))
+        yield server
+
+
 @asynccontextmanager
 async def serving(directory: Path, options: Options | None = None) -> AsyncGenerator[Serving]:
     options = options or Options()
@@ -283,17 +284,21 @@ async def serving(directory: Path, options: Options | None = None) -> AsyncGener
     async with AsyncExitStack() as stack:
         opened = open_sqlite_store(path, options.vault, signals, clock)
         store = options.around_store(await stack.enter_async_context(opened))
+        passes = SealedPasses(options.vault, clock)
+        elsewhere = None
+        if APART.get():
+            elsewhere = await stack.enter_async_context(chat_elsewhere(options.http, store, passes))
+        here = 1 if elsewhere else 2
         if options.listen:
-            listening = open_http(process, options.http, Registrants(2))
+            listening = open_http(process, options.http, Registrants(here))
             http = await stack.enter_async_context(listening)
         else:
-            http = MemoryHttp(options.http, 2, page_of(directory))
+            http = MemoryHttp(options.http, here, page_of(directory))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         roles = [
-            tasks.create_task(gateway.run(http, store, limiter, options.gateway, process)),
             tasks.create_task(
                 chat.run(
-                    http,
+                    elsewhere or http,
                     store,
                     signals,
                     streams,
@@ -306,6 +311,13 @@ async def serving(directory: Path, options: Options | None = None) -> AsyncGener
             ),
         ]
         stack.callback(_cancel, roles)
+        urls = {"chat": (await elsewhere.listening(),)} if elsewhere else {}
+        peers = await stack.enter_async_context(
+            open_peers(SURFACES if elsewhere else (), urls, passes, PeersSettings())
+        )
+        roles.append(
+            tasks.create_task(gateway.run(http, store, limiter, peers, options.gateway, process))
+        )
         if isinstance(http, HttpServer):
             url, app = await http.listening(), None
         else:
@@ -321,6 +333,7 @@ async def serving(directory: Path, options: Options | None = None) -> AsyncGener
             limiter=limiter,
             catalogue=catalogue,
             http=http,
+            elsewhere=elsewhere,
             app=app,
             url=url,
             vault=options.vault,

@@ -13,6 +13,7 @@ from tertulia.adapters.memory.leases import MemoryLeases
 from tertulia.adapters.openai.settings import UpstreamSettings
 from tertulia.adapters.rabbitmq.settings import RabbitmqSettings
 from tertulia.adapters.redis.settings import RedisSettings
+from tertulia.adapters.rpc.settings import PeersSettings
 from tertulia.adapters.sql.settings import StoreSettings
 from tertulia.assembly.buses import chosen_broker
 from tertulia.assembly.places import database_path, home_path, key_path
@@ -125,6 +126,17 @@ def try_address(settings: SettingsInForce) -> None:
 
     process = settings.of(ProcessSettings)
     bind(process.host, process.port).close()
+
+
+def peers(settings: SettingsInForce) -> Sequence[str]:
+    """Where roles in other processes answer."""
+    given = settings.of(PeersSettings)
+    return (*given.chat, *given.inference)
+
+
+def model_is_elsewhere(settings: SettingsInForce) -> bool:
+    """Whether the embedded model is another process's."""
+    return bool(settings.of(PeersSettings).inference)
 
 
 def page() -> Path:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -41,9 +41,12 @@ class Deadline:
             self._timer.start()
 
 
-async def run_roles(work: Sequence[Work], deadline: Deadline) -> None:
+async def run_roles(
+    work: Sequence[Work], deadline: Deadline, leave: Callable[[], Awaitable[None]] | None = None
+) -> None:
     """Run until SIGTERM or SIGINT, then cancel the roles and wait until they have drained. A
-    second signal ends the process at once.
+    second signal ends the process at once. `leave` is awaited before: it tells those who send
+    work that they should send it elsewhere.
 
     The exception of a role that fails comes out, in an ExceptionGroup, when the others have
     drained.
@@ -58,7 +61,7 @@ async def run_roles(work: Sequence[Work], deadline: Deadline) -> None:
                 group.create_task(_run(role, arguments, stopping, deadline), name=role.name)
                 for role, arguments in work
             ]
-            group.create_task(_drain(stopping, tasks, deadline), name="drain")
+            group.create_task(_drain(stopping, tasks, deadline, leave), name="drain")
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)
@@ -83,12 +86,17 @@ async def _run(
 
 
 async def _drain(
-    stopping: asyncio.Event, tasks: Sequence[asyncio.Task[None]], deadline: Deadline
+    stopping: asyncio.Event,
+    tasks: Sequence[asyncio.Task[None]],
+    deadline: Deadline,
+    leave: Callable[[], Awaitable[None]] | None,
 ) -> None:
     await stopping.wait()
     log.info("draining", roles=len(tasks))
     deadline.start()
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
+    if leave is not None:
+        await leave()
     for task in tasks:
         task.cancel()

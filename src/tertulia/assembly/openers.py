@@ -9,6 +9,7 @@ from tertulia.adapters.sql.settings import StoreSettings
 from tertulia.assembly import shared
 from tertulia.assembly.buses import bus, carrier, chosen_broker
 from tertulia.assembly.models import chat_model, model_catalogue
+from tertulia.assembly.peers import passes, peers, remote_catalogue, remote_model
 from tertulia.kit.process_settings import ProcessSettings
 from tertulia.ports.key_vault import KeyVault
 from tertulia.ports.language import LanguageDetector
@@ -19,9 +20,9 @@ Opener = Callable[..., AbstractAsyncContextManager[Any]]
 
 
 def http() -> Opener:
-    from tertulia.adapters.http.server import open_http
+    from tertulia.assembly.listening import http
 
-    return open_http
+    return http
 
 
 def store() -> Opener:
@@ -66,6 +67,8 @@ OPENERS: Final[Mapping[str, Callable[[], Opener]]] = {
     "LanguageDetector": lambda: languages,
     "Leases": lambda: shared.leases,
     "ModelCatalogue": lambda: model_catalogue,
+    "Passes": lambda: passes,
+    "Peers": lambda: peers,
     "RateLimiter": lambda: shared.rate_limiter,
     "RecentTurns": lambda: shared.recent_turns,
     "RedisKeys": lambda: shared.redis_keys,
@@ -77,3 +80,10 @@ OPENERS: Final[Mapping[str, Callable[[], Opener]]] = {
 }
 """By the port's name (importing Http costs a command 0.15 s): what gives its opener, a context
 manager whose parameters are wired like a role's."""
+
+MODEL_ELSEWHERE: Final[Mapping[str, Callable[[], Opener]]] = {
+    **OPENERS,
+    "ChatModel": lambda: remote_model,
+    "ModelCatalogue": lambda: remote_catalogue,
+}
+"""Those of a process whose language model is another one's."""

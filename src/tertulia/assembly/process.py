@@ -6,7 +6,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 from tertulia.assembly.home import Home, open_home
-from tertulia.assembly.openers import OPENERS
+from tertulia.assembly.openers import MODEL_ELSEWHERE, OPENERS
+from tertulia.assembly.placement import Placement
+from tertulia.assembly.roles import ROLES
 from tertulia.assembly.wiring import Wiring
 from tertulia.kit.clock import Clock, SystemClock
 from tertulia.kit.process_settings import ProcessSettings
@@ -17,14 +19,19 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def wired(
-    settings: SettingsInForce, given: Mapping[object, object] | None = None
+    settings: SettingsInForce,
+    given: Mapping[object, object] | None = None,
+    placement: Placement | None = None,
 ) -> AsyncGenerator[Wiring]:
     """Ports on demand, closed in reverse at the end. Does not lock the home: for commands that
-    work beside a running server."""
-    home = open_home(settings.of(ProcessSettings).home)
+    work beside a running server. `placement`: of a process that serves; a command has all itself.
+    """
+    top = settings.of(ProcessSettings)
+    placement = placement or Placement.of(ROLES)
+    openers = MODEL_ELSEWHERE if placement.model_is_elsewhere(top) else OPENERS
+    own = {Home: open_home(top.home), Clock: SystemClock(), Placement: placement}
     async with AsyncExitStack() as stack:
-        instances = {Home: home, Clock: SystemClock(), **(given or {})}
-        yield Wiring(stack, OPENERS, settings, instances)
+        yield Wiring(stack, openers, settings, {**own, **(given or {})})
 
 
 def call(work: Callable[[], Awaitable[T]]) -> T:

@@ -83,6 +83,8 @@ def model(settings: SettingsInForce) -> Finding:
     chosen = settings.of(ProcessSettings).model
     if chosen.startswith("echo"):
         return Finding("model", finding=f"{chosen} repeats what it is told; it needs nothing")
+    if chosen == "embedded" and inspection.model_is_elsewhere(settings):
+        return Finding("model", finding="that of the role inference, see peers")
     if chosen == "embedded":
         return _embedded(settings)
     try:
@@ -124,6 +126,18 @@ def address(settings: SettingsInForce) -> Finding:
     return Finding("address", finding=f"{given} is free; no server runs on this home")
 
 
+def peers(settings: SettingsInForce) -> Finding:
+    urls = inspection.peers(settings)
+    if not urls:
+        return Finding("peers", finding="none are set; every role runs in this process")
+    for url in urls:
+        missing = _missing(url)
+        if missing:
+            mend = "start it, or change peers.chat or peers.inference to where it is"
+            return Finding("peers", ok=False, finding=f"{url}: {missing}", mend=mend)
+    return Finding("peers", finding=f"{', '.join(urls)}: ready")
+
+
 def page(_settings: SettingsInForce) -> Finding:
     start = inspection.page()
     if start.exists():
@@ -146,6 +160,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "key": Check(key, "put the key file's copy back, readable by its owner alone (chmod 600)"),
     "database": Check(database, "stop the server, then: tertulia restore --replace FILE"),
     "model": Check(model, "start what answers there, or name another with --model"),
+    "peers": Check(peers, "start it, or change peers.chat or peers.inference to where it is"),
     "redis": Check(redis, "start it, or mend redis.url; meanwhile all works without it"),
     "bus": Check(bus, "start the broker, or correct bus.url"),
     "address": Check(address, "stop what listens there, or choose another with --address"),
@@ -179,7 +194,7 @@ def _served(url: str, pid: int) -> Finding:
 def _missing(url: str) -> str:
     """What a running server says that it lacks; empty when it is ready."""
     try:
-        # Our own loopback address, from the lock file.
+        # Our own loopback address, from the lock file, or a peer's, from the settings.
         with urllib.request.urlopen(f"{url}/ready", timeout=ANSWER_S):  # noqa: S310
             return ""
     except urllib.error.HTTPError as error:

@@ -27,6 +27,8 @@ class Rule(StrEnum):
     SIGNED_IN = "signed_in"
     OWNER = "owner"
     OPEN_OR_SIGNED_IN = "open_or_signed_in"
+    INTERNAL = "internal"
+    """Another process of this installation, by its pass; never a person."""
 
 
 def allows(rule: Rule, principal: Principal | None, owner_id: UserId | None = None) -> bool:
@@ -34,6 +36,8 @@ def allows(rule: Rule, principal: Principal | None, owner_id: UserId | None = No
     match rule:
         case Rule.PUBLIC:
             return True
+        case Rule.INTERNAL:
+            return False
         case Rule.SIGNED_IN:
             return principal is not None and principal.via != "open"
         case Rule.OPEN_OR_SIGNED_IN:

@@ -97,6 +97,10 @@ class SettingsInForce:
         """The values of one section."""
         return cast("S", self._sections[section])
 
+    def filled_in(self, section: type[S], values: S) -> "SettingsInForce":
+        """With other values in one section: what a process finds out when it starts."""
+        return SettingsInForce({**self._sections, section: values}, self._origins)
+
     def origin(self, section: type[Settings], field: str) -> str:
         """Where a value came from; `default` when nobody gave one."""
         return self._origins.get(Key(section.section, field), DEFAULT)

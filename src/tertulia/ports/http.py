@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, NewType, Protocol, cast
+from typing import Annotated, Any, Final, NewType, Protocol, cast
 
 from fastapi import APIRouter, Depends
 from pydantic import AfterValidator
@@ -12,6 +12,10 @@ from starlette.responses import Response
 
 from tertulia.domain.access import Principal, Rule, allows
 from tertulia.kit.errors import Kind, TertuliaError
+from tertulia.ports.peers import Pass
+
+SHOWN: Final = "peer"
+"""Where in a request's state the edge leaves a pass that holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ Text = Annotated[str, ENCODABLE]
 """Any string in a body."""
 
 Registrants = NewType("Registrants", int)
-"""How many roles of the process wait in `Http.served`."""
+"""How many of the process add routes before the listener opens: roles, and assembly itself."""
 
 
 class SignedOutError(TertuliaError):
@@ -82,8 +86,8 @@ class ErrorSpeaker(Protocol):
 class Requires:
     """The dependency by which a route declares its rule.
 
-    OWNER lets every signed-in caller through: whose thing it is, is only known to the use case,
-    which asks `allows` again with the owner.
+    INTERNAL asks for the pass of another role. OWNER lets every signed-in caller through: whose
+    thing it is, is only known to the use case, which asks `allows` again with the owner.
     """
 
     def __init__(self, rule: Rule) -> None:
@@ -91,6 +95,10 @@ class Requires:
 
     async def __call__(self, connection: HTTPConnection) -> Principal | None:
         if self.rule is Rule.PUBLIC:
+            return None
+        if self.rule is Rule.INTERNAL:
+            if shown_pass(connection) is None:
+                raise SignedOutError
             return None
         principal = await caller(connection)
         if not allows(Rule.SIGNED_IN if self.rule is Rule.OWNER else self.rule, principal):
@@ -101,6 +109,11 @@ class Requires:
 def requires(rule: Rule) -> Any:
     """How a route declares `rule`, as a parameter or among its dependencies."""
     return Depends(Requires(rule))
+
+
+def shown_pass(connection: HTTPConnection) -> Pass | None:
+    """The pass of another role, when the request came with one that holds."""
+    return cast("Pass | None", connection.scope["state"].get(SHOWN))
 
 
 async def caller(connection: HTTPConnection) -> Principal | None:

@@ -188,7 +188,7 @@ async def test_answer_that_takes_too_long_is_an_error_and_is_kept(tmp_path: Path
 
 
 async def test_restart_ends_waiting_for_an_answer(served: Serving) -> None:
-    served.http.draining.set()
+    served.chat_http.draining.set()
     answer = await served.client.post("/chat/message", json={"message": "hello"})
     assert answer.status_code == 500
     assert "restarting" in answer.json()["message"]

@@ -76,8 +76,9 @@ async def test_restart_tells_sockets_and_streams_to_come_back(
         browser.ws_connect(path) as socket,
     ):
         listened.drain()
-        assert await stream.text() == "retry: 1000\n\n"
+        assert "event: restarting\n" in await stream.text()
         for each in (feed, socket):
+            assert (await each.receive_json())["event"] == "restarting"
             closing = await each.receive()
             assert (closing.type, closing.data) == (aiohttp.WSMsgType.CLOSE, 1012)
 

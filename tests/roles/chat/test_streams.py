@@ -1,5 +1,6 @@
 """Streams of replies: every character once and in order, from any position, wherever it is."""
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,10 @@ from tertulia.roles.gateway import service
 from tests.roles.asgi import Exchange, opened
 from tests.roles.chat.hearing import Heard, heard
 from tests.roles.serving import Json, Options, Scribe, Serving, path_of, serving
+
+HINT = re.compile(
+    rb'retry: 1000\n\nretry: (\d+)\nevent: restarting\ndata: \{"retry_ms":(\d+)\}\n\n'
+)
 
 
 @pytest.fixture(params=["sse", "websocket"])
@@ -236,7 +241,13 @@ async def test_draining_ends_streams_with_a_hint_to_come_back(served: Serving) -
         reading(served, turn["reply"]) as stream,
         reading(served, turn["reply"], "websocket") as socket,
     ):
-        served.http.draining.set()
-        assert await stream.body() == b"retry: 1000\n\n"
+        served.chat_http.draining.set()
+        told = HINT.fullmatch(await stream.body())
+        assert told
+        assert told[1] == told[2]
+        hint = await socket.frame()
+        assert hint is not None
+        assert hint["event"] == "restarting"
+        assert 0 < hint["data"]["retry_ms"] <= 2000
         assert await heard(socket) is None
         assert socket.close_code == 1012

@@ -1,7 +1,9 @@
 """The application of a process: the roles' routes between the edge's own."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
@@ -9,6 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from tertulia import __version__
+from tertulia.adapters.http.door import Door
+from tertulia.adapters.http.exposure import Exposure
 from tertulia.adapters.http.guard import Guard
 from tertulia.adapters.http.observing import Observer
 from tertulia.adapters.http.page import DIRECTORY, page
@@ -25,6 +29,8 @@ from tertulia.adapters.http.settings import HttpSettings
 from tertulia.kit.errors import TertuliaError
 from tertulia.ports.http import Authenticate, ReadyCheck
 
+ALONE: Final = Exposure()
+
 DESCRIPTION = (
     "A chat platform that people host themselves. Programs send `Authorization: Bearer tt_…` "
     "(`tertulia token create`); errors are problem documents (RFC 9457) with a stable `code`."
@@ -37,15 +43,27 @@ def build_edge(
     authenticate: Authenticate,
     checks: Mapping[str, ReadyCheck],
     settings: HttpSettings,
+    exposure: Exposure = ALONE,
+    leaving: asyncio.Event | None = None,
     loopback: bool = True,
     page_directory: Path = DIRECTORY,
 ) -> ASGIApp:
-    """Everything that answers, without the listener."""
-    app = build_app(
-        routers, authenticate=authenticate, checks=checks, page_directory=page_directory
+    """Everything that answers, without the listener. `leaving`: set when the process is about to
+    stop, and no longer ready."""
+    app: ASGIApp = build_app(
+        routers,
+        authenticate=authenticate,
+        checks=checks,
+        exposure=exposure,
+        leaving=leaving,
+        page_directory=page_directory,
     )
-    guarded = Guard(app, loopback=loopback, max_body_bytes=settings.max_body_bytes)
-    return Observer(guarded, access_log=settings.access_log)
+    if exposure.passes is not None:
+        app = Door(app, exposure.passes)
+    limits = Guard(
+        app, edge=exposure.edge, loopback=loopback, max_body_bytes=settings.max_body_bytes
+    )
+    return Observer(limits, edge=exposure.edge, access_log=settings.access_log)
 
 
 def build_app(
@@ -53,6 +71,8 @@ def build_app(
     *,
     authenticate: Authenticate,
     checks: Mapping[str, ReadyCheck],
+    exposure: Exposure = ALONE,
+    leaving: asyncio.Event | None = None,
     page_directory: Path = DIRECTORY,
 ) -> FastAPI:
     """Routes match in the order of the routers; those of the roles before the edge's own.
@@ -76,7 +96,10 @@ def build_app(
     app.add_exception_handler(WebSocketRequestValidationError, on_validation_error)
     app.add_exception_handler(Exception, on_surprise)
     # Side by side in one list: matching through included routers costs twice as much.
-    for router in (*routers, probes(checks), reference(app), page(page_directory)):
+    own = [probes(checks, leaving or asyncio.Event())]
+    if exposure.edge:
+        own += [reference(app), page(page_directory)]
+    for router in (*routers, *own):
         app.router.routes.extend(router.routes)
     check_rules(app.routes)
     return app

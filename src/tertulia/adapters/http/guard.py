@@ -35,7 +35,8 @@ class BodyTooLargeError(TertuliaError):
 
 
 class Guard:
-    """A pure ASGI middleware.
+    """A pure ASGI middleware. Away from the edge only the size of bodies is looked at: other
+    processes come by any name, and no browser can show a pass.
 
     On loopback the Host header must be a loopback name, so that a name that an attacker points
     at 127.0.0.1 gets nothing (DNS rebinding). A request that changes something, or opens a
@@ -43,14 +44,15 @@ class Guard:
     and reach an open server, on behalf of any page.
     """
 
-    def __init__(self, app: ASGIApp, *, loopback: bool, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, edge: bool, loopback: bool, max_body_bytes: int) -> None:
         self._app = app
+        self._edge = edge
         self._loopback = loopback
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        refusal = self._refusal(scope, headers)
+        refusal = self._refusal(scope, headers) if self._edge else None
         if refusal is not None:
             await problem(refusal)(scope, receive, send)
             return

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -26,6 +27,7 @@ SECONDS: Final = Histogram(
 OPEN: Final = Gauge("tertulia_http_open_requests", "Requests and sockets open now.")
 
 FAILED: Final = 400
+REQUEST_ID: Final = b"x-request-id"
 ID: Final = re.compile(r"[0-9a-fA-F-]{36}")
 
 _POLICY: Final = {
@@ -57,17 +59,21 @@ SECURITY_HEADERS: Final = [
 
 class Observer:
     """The outermost pure ASGI middleware. An exception that nobody foresaw ends here: logged with
-    the request's id, answered 500 when no answer has begun."""
+    the request's id, answered 500 when no answer has begun.
 
-    def __init__(self, app: ASGIApp, *, access_log: bool) -> None:
+    Away from the edge a request keeps the id that the gateway gave it, and the headers for browsers
+    are the gateway's."""
+
+    def __init__(self, app: ASGIApp, *, edge: bool, access_log: bool) -> None:
         self._app = app
+        self._edge = edge
         self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = new_id()
+        request_id = new_id() if self._edge else given_id(scope) or new_id()
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
-        answer = _Answer(send, request_id)
+        answer = _Answer(send, request_id, SECURITY_HEADERS if self._edge else [])
         OPEN.inc()
         try:
             await self._app(scope, receive, answer.send)
@@ -107,10 +113,11 @@ class Observer:
 class _Answer:
     """Watches an answer go out and adds the headers."""
 
-    __slots__ = ("_send", "begun_at", "request_id", "status")
+    __slots__ = ("_headers", "_send", "begun_at", "request_id", "status")
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, headers: Sequence[tuple[bytes, bytes]]) -> None:
         self._send = send
+        self._headers = headers
         self.request_id = request_id
         self.status = 0
         self.begun_at = 0.0
@@ -120,10 +127,17 @@ class _Answer:
         if kind in {"http.response.start", "websocket.http.response.start", "websocket.accept"}:
             self.status = message.get("status", 101)
             self.begun_at = time.perf_counter()
-            headers = [*message.get("headers", ()), *SECURITY_HEADERS]
-            headers.append((b"x-request-id", self.request_id.encode()))
+            headers = [*message.get("headers", ()), *self._headers]
+            headers.append((REQUEST_ID, self.request_id.encode()))
             message["headers"] = headers
         await self._send(message)
+
+
+def given_id(scope: Scope) -> str | None:
+    """The id that a request came with, when it looks like one."""
+    found = next((value for name, value in scope["headers"] if name == REQUEST_ID), b"")
+    text = found.decode("latin-1")
+    return text if ID.fullmatch(text) else None
 
 
 def route_of(scope: Scope) -> str:

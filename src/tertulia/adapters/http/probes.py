@@ -15,10 +15,13 @@ from tertulia.ports.http import Degraded, ReadyCheck, requires
 
 CHECK_TIMEOUT_S: Final = 3.0  # probes of orchestrators give up after 3 to 5 s
 
+DRAINING: Final = b'{"status":"draining","missing":{}}'
 PUBLIC: Final = [requires(Rule.PUBLIC)]
 
 
-def probes(checks: Mapping[str, ReadyCheck]) -> APIRouter:
+def probes(checks: Mapping[str, ReadyCheck], leaving: asyncio.Event) -> APIRouter:
+    """`leaving`: set when the process is about to stop; whoever sends requests then sends them
+    elsewhere."""
     router = APIRouter(tags=["operation"])
 
     @router.get("/health", dependencies=PUBLIC, summary="Whether the process is alive")
@@ -32,6 +35,8 @@ def probes(checks: Mapping[str, ReadyCheck]) -> APIRouter:
         responses={503: {"description": "Something is not ready; `missing` says what."}},
     )
     async def ready() -> Response:
+        if leaving.is_set():
+            return Response(DRAINING, 503, media_type="application/json")
         found = await _found(checks)
         missing = {name: s for name, s in found.items() if isinstance(s, str)}
         degraded = {name: s.sentence for name, s in found.items() if isinstance(s, Degraded)}

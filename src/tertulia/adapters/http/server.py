@@ -12,7 +12,8 @@ from fastapi import APIRouter
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp
 
-from tertulia.adapters.http.app import build_edge
+from tertulia.adapters.http.app import ALONE, build_edge
+from tertulia.adapters.http.exposure import Exposure
 from tertulia.adapters.http.protocols import HttpProtocol, WebSocketProtocol
 from tertulia.adapters.http.settings import HttpSettings
 from tertulia.domain.access import Principal
@@ -36,9 +37,9 @@ class AddressInUseError(AddressError):
     code = "address_in_use"
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, *, edge: bool = True) -> socket.socket:
     """A socket that listens there; AddressError is one sentence about why it cannot be."""
-    if not is_loopback(host):
+    if edge and not is_loopback(host):
         msg = f"{host} can be reached from other machines, which needs accounts: use 127.0.0.1"
         raise AddressError(msg)
     try:
@@ -65,17 +66,19 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class HttpServer:
-    """The Http port. Roles register, the last one to call `served` opens the listener."""
+    """The Http port. Roles register, the last one of `registrants` opens the listener."""
 
     def __init__(
         self,
         listener: socket.socket,
         settings: HttpSettings,
         registrants: int,
+        exposure: Exposure = ALONE,
     ) -> None:
         self._listener = listener
         self._address: tuple[str, int] = listener.getsockname()[:2]
         self._settings = settings
+        self._exposure = exposure
         self._awaited = registrants
         self.routers: list[APIRouter] = []
         self._checks: dict[str, ReadyCheck] = {}
@@ -84,6 +87,7 @@ class HttpServer:
         self._listening = asyncio.Event()
         self._closed = asyncio.Event()
         self._server: _Uvicorn | None = None
+        self._leaving = asyncio.Event()
         self.draining = asyncio.Event()
 
     def include(self, router: APIRouter) -> None:
@@ -95,16 +99,25 @@ class HttpServer:
     def check_ready(self, name: str, check: ReadyCheck) -> None:
         self._checks[name] = check
 
-    async def served(self) -> None:
+    def registered(self) -> None:
+        """One of those who are waited for has nothing more to add."""
         self._awaited -= 1
         if self._awaited <= 0:
             self._complete.set()
+
+    async def served(self) -> None:
+        self.registered()
         try:
             await self._closed.wait()
         except asyncio.CancelledError:
             self.drain()
             await self._closed.wait()
             raise
+
+    async def leave(self) -> None:
+        """Be ready no longer, yet answer, until load balancers have noticed."""
+        self._leaving.set()
+        await asyncio.sleep(self._settings.drain_delay_s)
 
     def drain(self) -> None:
         """Stop accepting, tell endless answers to end, let the others finish for a while."""
@@ -138,6 +151,8 @@ class HttpServer:
             authenticate=self._authenticate,
             checks=self._checks,
             settings=self._settings,
+            exposure=self._exposure,
+            leaving=self._leaving,
             loopback=is_loopback(self._address[0]),
         )
 
@@ -177,16 +192,20 @@ class _Uvicorn(uvicorn.Server):
 
 
 async def nobody(_connection: HTTPConnection) -> Principal | None:
-    """The authenticator of a process without a gateway: lets nobody in."""
+    """The authenticator until there is another one: lets nobody in."""
     return None
 
 
 @contextlib.asynccontextmanager
 async def open_http(
-    process: ProcessSettings, settings: HttpSettings, registrants: Registrants
+    process: ProcessSettings,
+    settings: HttpSettings,
+    registrants: Registrants,
+    exposure: Exposure = ALONE,
 ) -> AsyncGenerator[HttpServer]:
     """Takes the address at once (AddressError), answers when `registrants` roles are ready."""
-    server = HttpServer(bind(process.host, process.port), settings, registrants)
+    listener = bind(process.host, process.port, edge=exposure.edge)
+    server = HttpServer(listener, settings, registrants, exposure)
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(server.serve(), name="http")
         try:

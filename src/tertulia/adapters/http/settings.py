@@ -21,5 +21,9 @@ class HttpSettings(Settings):
     drain_s: int = Field(default=10, ge=1, le=20)
     """How long open requests may take to finish when the process stops."""
 
+    drain_delay_s: float = Field(default=0.0, ge=0, le=8)
+    """How long requests are still taken when the process is told to stop, while `/ready` answers
+    503 already: so long as load balancers take to notice. 0 behind none."""
+
     access_log: bool = True
     """Log a line for each request (ids, status and duration, never content)."""

@@ -1,10 +1,10 @@
 """Chat: conversations, turns, streams and the live feed."""
 
-from tertulia.kit.errors import TertuliaError
 from tertulia.ports.chat_model import ChatModel
 from tertulia.ports.http import Http
 from tertulia.ports.model_catalogue import ModelCatalogue
 from tertulia.ports.rate_limiter import RateLimiter
+from tertulia.ports.readiness import model_ready
 from tertulia.ports.recent_turns import RecentTurns
 from tertulia.ports.role import Role
 from tertulia.ports.signals import Signals
@@ -40,16 +40,6 @@ async def run(
         http.include(router)
     http.check_ready("model", lambda: model_ready(model))
     await http.served()
-
-
-async def model_ready(model: ChatModel) -> str | None:
-    """One sentence when no model answers."""
-    try:
-        models = await model.models()
-    except TertuliaError as error:
-        return error.message
-    ready = any(info.ready for info in models)
-    return None if ready else "No model is ready; /api/models says what each of them waits for."
 
 
 ROLE = Role(

@@ -8,11 +8,14 @@ import structlog
 from tertulia.kit.errors import TertuliaError
 from tertulia.kit.process_settings import ProcessSettings
 from tertulia.ports.http import Http
+from tertulia.ports.peers import Peers
 from tertulia.ports.rate_limiter import RateLimiter
+from tertulia.ports.readiness import store_ready
 from tertulia.ports.role import Role
 from tertulia.ports.store import Store, Tx
 from tertulia.roles.gateway.api.authenticator import Authenticator
-from tertulia.roles.gateway.api.routes import routes, store_ready
+from tertulia.roles.gateway.api.leading import leading
+from tertulia.roles.gateway.api.routes import routes
 from tertulia.roles.gateway.settings import GatewaySettings
 
 NOTE_USE_EVERY_S: Final = 30.0
@@ -24,6 +27,7 @@ async def run(
     http: Http,
     store: Store,
     limiter: RateLimiter,
+    peers: Peers,
     settings: GatewaySettings,
     process: ProcessSettings,
 ) -> None:
@@ -33,6 +37,7 @@ async def run(
     authenticator = Authenticator(store, limiter, settings, open_user)
     http.authenticate_with(authenticator)
     http.include(routes(store, limiter, settings))
+    http.include(leading(peers, http.draining))
     http.check_ready("store", lambda: store_ready(store))
     async with asyncio.TaskGroup() as tasks:
         noting = tasks.create_task(_note_use(store, authenticator.used), name="note use")
@@ -67,4 +72,8 @@ async def _note(store: Store, used: set[str]) -> None:
         log.warning("use of credentials not noted", code=error.code, credentials=len(noted))
 
 
-ROLE = Role("gateway", run, "Lets people and programs in: sign-in, tokens, rate limits.")
+ROLE = Role(
+    "gateway",
+    run,
+    "Lets people and programs in: sign-in, tokens, rate limits; leads to roles elsewhere.",
+)

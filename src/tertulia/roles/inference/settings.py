@@ -13,7 +13,8 @@ class InferenceSettings(Settings):
     section: ClassVar[str] = "inference"
 
     worker: str = Field(default="local", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
-    """This worker's name: its own among all workers, and the same after a restart."""
+    """This worker's name: its own among all workers, and the same after a restart. Unset, and on a
+    database that several processes may use: a name that no other process has."""
 
     capacity: int = Field(default=128, ge=1)
     """Replies in hand at once, those included that wait for a free place in the model."""

@@ -8,8 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
 import msgspec
 from starlette.responses import Response
@@ -17,12 +16,12 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tertulia.kit.errors import Kind, TertuliaError
+from tertulia.kit.reconnecting import REASON, RESTARTING, socket_hint, spread_ms, sse_hint
+from tertulia.ports.http_leaving import http_gone
 
 SIGNED_OUT: Final = 4401
 GONE: Final = 4404
 FAILED: Final = 4500
-RESTARTING: Final = 1012  # RFC 6455's registry: service restart
-WATCH_AFTER_S: Final = 0.05  # quick answers then need no second task, 40 us of 300 at 1,500/s
 RETRY_MS: Final = 1000
 STREAM_HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
@@ -61,50 +60,6 @@ class Outlet(Protocol):
     async def gone(self) -> None:
         """Returns when the reader has left."""
         ...
-
-
-class Leaving:
-    """Cancels its block when the client of a request leaves; the block then ends quietly."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._task: asyncio.Task[object] | None = None
-        self._watching: asyncio.Task[None] | None = None
-        self.left = False
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.current_task()
-        self._soon = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._begin)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> bool:
-        self._soon.cancel()
-        if self._watching is not None:
-            self._watching.cancel()
-        if not self.left or kind is not asyncio.CancelledError or self._task is None:
-            return False
-        return self._task.uncancel() == 0
-
-    def _begin(self) -> None:
-        self._watching = asyncio.create_task(self._watch())
-
-    async def _watch(self) -> None:
-        await http_gone(self._receive)
-        self.left = True
-        if self._task is not None:
-            self._task.cancel()
-
-
-async def http_gone(receive: Receive) -> None:
-    """Returns when the client of an HTTP request, whose body was read, has left."""
-    message: Message = {"type": ""}
-    while message["type"] != "http.disconnect":
-        message = await receive()
 
 
 class ReaderGoneError(Exception):
@@ -177,6 +132,8 @@ class EventStream(Response):
         outlet = _SseOutlet(receive, send)
         await outlet.write(b"retry: %d\n\n" % RETRY_MS)
         await pump(self._events, outlet, self._live, self._check)
+        if self._live.draining.is_set():
+            await outlet.write(sse_hint(spread_ms()))
         await outlet.end()
 
 
@@ -213,7 +170,7 @@ async def serve_socket(socket: WebSocket, events: Events, live: Live, check: Che
     outlet = _SocketOutlet(socket)
     await pump(events, outlet, live, check)
     if live.draining.is_set():
-        await outlet.close(RESTARTING, "restarting")
+        await outlet.restarting()
     await outlet.close(1000, "end")
 
 
@@ -240,6 +197,12 @@ class _SocketOutlet:
         while message["type"] != "websocket.disconnect":
             message = await self._socket.receive()
         self._open = False
+
+    async def restarting(self) -> None:
+        with suppress(ReaderGoneError):
+            if self._open:
+                await self._write(socket_hint(spread_ms()))
+            await self.close(RESTARTING, REASON)
 
     async def close(self, code: int, reason: str) -> None:
         if self._open:

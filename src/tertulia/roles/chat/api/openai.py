@@ -24,7 +24,7 @@ from tertulia.ports.chat_model import (
     Text,
 )
 from tertulia.ports.http import Requires, requires
-from tertulia.roles.chat.api.live import Leaving
+from tertulia.ports.http_leaving import Leaving
 from tertulia.roles.chat.api.openai_shapes import (
     Completion,
     error_document,

@@ -16,7 +16,8 @@ from tertulia.domain.messages import Usage
 from tertulia.kit.errors import TertuliaError
 from tertulia.kit.ids import new_id
 from tertulia.ports.chat_model import Chunk, Finished, ModelCutError, Text, Waiting
-from tertulia.roles.chat.api.live import STREAM_HEADERS, Leaving
+from tertulia.ports.http_leaving import Leaving
+from tertulia.roles.chat.api.live import STREAM_HEADERS
 from tertulia.roles.chat.api.openai_shapes import Completion, error_document, usage_json
 
 Count = Callable[[str], Awaitable[Usage]]

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tertulia.domain.access import Principal, Rule
-from tertulia.kit.errors import TertuliaError
 from tertulia.ports.http import SignedOutError, requires
 from tertulia.ports.rate_limiter import RateLimiter
 from tertulia.ports.store import Account, Credential, Store
@@ -130,12 +129,3 @@ def _token(token: Credential) -> dict[str, object]:
 
 def _json(value: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
-
-
-async def store_ready(store: Store) -> str | None:
-    """One sentence when the store does not answer."""
-    try:
-        await store.read(lambda _tx: None)
-    except TertuliaError as error:
-        return error.message
-    return None

@@ -1,0 +1,44 @@
+"""The listener of a process, as its roles ask for it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from tertulia.adapters.http.door import ByPass
+from tertulia.adapters.http.exposure import Exposure
+from tertulia.adapters.http.server import HttpServer, open_http
+from tertulia.adapters.http.settings import HttpSettings
+from tertulia.adapters.rpc.model_routes import model_routes
+from tertulia.assembly.placement import Placement
+from tertulia.assembly.wiring import Wiring
+from tertulia.kit.process_settings import ProcessSettings
+from tertulia.ports.chat_model import ChatModel
+from tertulia.ports.http import Registrants
+from tertulia.ports.model_catalogue import ModelCatalogue
+from tertulia.ports.peers import Passes
+from tertulia.ports.readiness import model_ready, store_ready
+from tertulia.ports.store import Store
+
+
+@asynccontextmanager
+async def http(
+    process: ProcessSettings,
+    settings: HttpSettings,
+    registrants: Registrants,
+    placement: Placement,
+    passes: Passes,
+    store: Store,
+) -> AsyncGenerator[HttpServer]:
+    """Without a gateway, whoever comes shows a pass."""
+    exposure = Exposure(edge=placement.edge, passes=passes if placement.apart else None)
+    async with open_http(process, settings, registrants, exposure) as server:
+        if not placement.edge:
+            server.authenticate_with(ByPass(store))
+            server.check_ready("store", lambda: store_ready(store))
+        yield server
+
+
+async def serve_model(server: HttpServer, wiring: Wiring) -> None:
+    """Let processes without a model ask for the one of this process."""
+    model = await wiring.port(ChatModel)
+    server.include(model_routes(model, await wiring.port(ModelCatalogue)))
+    server.check_ready("model", lambda: model_ready(model))
