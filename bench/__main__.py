@@ -23,6 +23,7 @@ NAMES: Final = (
     "postgresql",
     "redis",
     "bus",
+    "gateway",
     "embedded",
 )
 PEERS: Final = ("litellm",)
