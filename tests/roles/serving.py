@@ -23,6 +23,7 @@ from tertulia.adapters.http.exposure import Exposure
 from tertulia.adapters.http.server import HttpServer, nobody, open_http
 from tertulia.adapters.http.settings import HttpSettings
 from tertulia.adapters.keyfile.vault import MemoryVault
+from tertulia.adapters.memory.peers import NoPeers
 from tertulia.adapters.memory.rate_limiter import MemoryRateLimiter
 from tertulia.adapters.memory.recent_turns import MemoryRecentTurns
 from tertulia.adapters.memory.signals import MemorySignals
@@ -40,7 +41,7 @@ from tertulia.kit.process_settings import ProcessSettings
 from tertulia.ports.chat_model import ChatModel
 from tertulia.ports.http import Authenticate, ReadyCheck, Registrants
 from tertulia.ports.key_vault import KeyVault
-from tertulia.ports.peers import Passes
+from tertulia.ports.peers import Passes, Peers
 from tertulia.ports.rate_limiter import RateLimiter
 from tertulia.ports.recent_turns import RecentTurns
 from tertulia.ports.signals import Signals
@@ -311,10 +312,11 @@ async def serving(directory: Path, options: Options | None = None) -> AsyncGener
             ),
         ]
         stack.callback(_cancel, roles)
-        urls = {"chat": (await elsewhere.listening(),)} if elsewhere else {}
-        peers = await stack.enter_async_context(
-            open_peers(SURFACES if elsewhere else (), urls, passes, PeersSettings())
-        )
+        peers: Peers = NoPeers()
+        if elsewhere:
+            urls = {"chat": (await elsewhere.listening(),)}
+            opened = open_peers(SURFACES, urls, passes, PeersSettings())
+            peers = await stack.enter_async_context(opened)
         roles.append(
             tasks.create_task(gateway.run(http, store, limiter, peers, options.gateway, process))
         )

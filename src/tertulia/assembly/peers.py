@@ -23,11 +23,15 @@ async def passes(vault: KeyVault, clock: Clock) -> AsyncGenerator[Passes]:
 async def peers(
     placement: Placement, passes: Passes, settings: PeersSettings
 ) -> AsyncGenerator[Peers]:
+    if "chat" in placement.roles:
+        from tertulia.adapters.memory.peers import NoPeers
+
+        yield NoPeers()
+        return
     from tertulia.adapters.rpc.peers import open_peers
     from tertulia.roles.chat.surface import SURFACES
 
-    surfaces = () if "chat" in placement.roles else SURFACES
-    async with open_peers(surfaces, {"chat": settings.chat}, passes, settings) as opened:
+    async with open_peers(SURFACES, {"chat": settings.chat}, passes, settings) as opened:
         yield opened
 
 
