@@ -4,11 +4,13 @@ import signal
 
 
 def main() -> None:
-    """While modules are imported nothing is open: an interrupt then ends it without a traceback."""
-    interrupted = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """While modules are imported nothing is open, so an interrupt just ends the process. As an
+    exception it would show forty lines of Python, or get lost in a finalizer. Work that has
+    something to put in order says so (`interruptible`)."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from tertulia.cli import main as command
 
-    signal.signal(signal.SIGINT, interrupted)
     command()
 
 

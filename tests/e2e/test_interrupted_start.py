@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ MOMENTS = [
     "alembic",  # its first migration has begun
     "tertulia.adapters.http.server",  # the store is open, the roles are being wired
 ]
+PATIENCE_S = 60  # one that goes on is killed, and so found out
 ENDS = {signal.SIGINT: {-signal.SIGINT, 130}, signal.SIGTERM: {-signal.SIGTERM}}
 
 
@@ -49,10 +51,13 @@ def start_until(moment: str, home: Path, number: signal.Signals) -> tuple[int, l
         text=True,
     ) as process:
         assert process.stderr is not None
+        patience = threading.Timer(PATIENCE_S, process.kill)
+        patience.start()
         said: list[str] = []
         for line in process.stderr:
             if not line.startswith("import time:"):
                 said.append(line)
             elif line.rpartition("|")[2].strip() == moment:
                 process.send_signal(number)
+        patience.cancel()
         return process.wait(), said

@@ -1,6 +1,8 @@
 """A process: its home, its wiring, and either roles that serve or one command."""
 
 import asyncio
+import signal
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
@@ -41,5 +43,13 @@ def call(work: Callable[[], Awaitable[T]]) -> T:
     async def main() -> T:
         return await work()
 
+    interruptible()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main())
+
+
+def interruptible() -> None:
+    """From here on an interrupt is a KeyboardInterrupt, or cancels what the event loop runs."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
