@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from tertulia.adapters.memory.leases import MemoryLeases
-from tertulia.ports.leases import Leases
+from tertulia.ports.leases import Leases, Member
 from tests.ports.on_redis import AgeingClock, InTurn, processes, server
 from tests.ports.stores import HandClock
 
@@ -68,6 +68,16 @@ async def test_a_place_runs_out_unless_renewed(leases: Leases, clock: HandClock)
     clock.pass_time(timedelta(seconds=1))
     assert await names(leases) == []
     assert not await leases.renew("g", "a", fence, ttl_s=10)
+
+
+async def test_a_holder_tells_its_load_when_it_renews(leases: Leases) -> None:
+    fence = await leases.claim("g", "a", capacity=4, ttl_s=10)
+    assert fence is not None
+    for load in (0, 3, 12, 1):
+        if load:
+            assert await leases.renew("g", "a", fence, ttl_s=10, load=load)
+        assert await leases.members("g") == [Member(name="a", capacity=4, fence=fence, load=load)]
+    assert await leases.claim("g", "a", capacity=4, ttl_s=10) is None
 
 
 async def test_setting_the_wall_clock_ends_no_lease(leases: Leases, clock: HandClock) -> None:

@@ -15,6 +15,8 @@ class Member:
     capacity: int
     fence: int
     """Grows with every claim in the group: the later holder has the larger number."""
+    load: int = 0
+    """How much it had in hand when it last renewed."""
 
 
 class LeasesUnavailableError(TertuliaError):
@@ -35,7 +37,9 @@ class Leases(Protocol):
         """Take a place; the fence, or None while another claim of that name lives."""
         ...
 
-    async def renew(self, group: str, name: str, fence: int, *, ttl_s: float) -> bool:
+    async def renew(
+        self, group: str, name: str, fence: int, *, ttl_s: float, load: int = 0
+    ) -> bool:
         """False when the place was lost."""
         ...
 

@@ -30,8 +30,10 @@ class Watched(MemoryLeases):
         self.claims.put_nowait(fence)
         return fence
 
-    async def renew(self, group: str, name: str, fence: int, *, ttl_s: float) -> bool:
-        held = await super().renew(group, name, fence, ttl_s=ttl_s)
+    async def renew(
+        self, group: str, name: str, fence: int, *, ttl_s: float, load: int = 0
+    ) -> bool:
+        held = await super().renew(group, name, fence, ttl_s=ttl_s, load=load)
         self.renewals.put_nowait(held)
         return held
 
@@ -50,17 +52,17 @@ async def test_a_worker_holds_its_place_while_it_works(tmp_path: Path) -> None:
 async def test_a_place_is_renewed() -> None:
     clock = HandClock()
     leases = Watched(clock)
-    async with asyncio.timeout(20), Registration(leases, GROUP, SETTINGS).open():
+    async with asyncio.timeout(20), Registration(leases, GROUP, SETTINGS, lambda: 7).open():
         for _ in range(3):
             clock.pass_time(timedelta(seconds=SETTINGS.lease_s * 0.9))
             assert await leases.renewals.get()
-        assert await leases.members(GROUP) == [Member(name="w", capacity=3, fence=1)]
+        assert await leases.members(GROUP) == [Member(name="w", capacity=3, fence=1, load=7)]
 
 
 async def test_a_place_that_was_lost_is_claimed_again() -> None:
     clock = HandClock()
     leases = Watched(clock)
-    async with asyncio.timeout(20), Registration(leases, GROUP, SETTINGS).open():
+    async with asyncio.timeout(20), Registration(leases, GROUP, SETTINGS, lambda: 7).open():
         assert await leases.claims.get() == 1
         clock.pass_time(timedelta(seconds=1))
         assert await leases.claims.get() == 2
@@ -74,7 +76,7 @@ async def test_a_name_that_is_taken_is_waited_for() -> None:
     await leases.claim(GROUP, "w", capacity=9, ttl_s=60)
     assert await leases.claims.get() == 1
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-        registration = Registration(leases, GROUP, SETTINGS)
+        registration = Registration(leases, GROUP, SETTINGS, lambda: 7)
 
         async def work() -> None:
             async with registration.open():
@@ -100,9 +102,11 @@ class Away(Watched):
         self._fail("claim")
         return await super().claim(group, name, capacity=capacity, ttl_s=ttl_s)
 
-    async def renew(self, group: str, name: str, fence: int, *, ttl_s: float) -> bool:
+    async def renew(
+        self, group: str, name: str, fence: int, *, ttl_s: float, load: int = 0
+    ) -> bool:
         self._fail("renew")
-        return await super().renew(group, name, fence, ttl_s=ttl_s)
+        return await super().renew(group, name, fence, ttl_s=ttl_s, load=load)
 
     async def release(self, group: str, name: str, fence: int) -> None:
         await super().release(group, name, fence)
@@ -116,7 +120,7 @@ class Away(Watched):
 
 async def test_a_worker_goes_on_while_leases_cannot_be_reached() -> None:
     leases = Away(HandClock(), claims=2, renewals=2)
-    async with asyncio.timeout(20), Registration(leases, GROUP, SETTINGS).open():
+    async with asyncio.timeout(20), Registration(leases, GROUP, SETTINGS, lambda: 7).open():
         assert await leases.claims.get() == 1
         assert await leases.renewals.get()
     assert max(leases.failing.values()) < 0

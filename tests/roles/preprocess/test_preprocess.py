@@ -153,6 +153,22 @@ async def test_a_conversation_goes_to_the_worker_of_its_hash(house: House) -> No
             task.cancel()
 
 
+async def test_a_worker_with_too_much_in_hand_is_passed_over(house: House) -> None:
+    fences = {name: await arrive(house, name) for name in ("one", "two")}
+    workers = {name: Worker(house, inference_topic(ASSISTANT.id, name)) for name in fences}
+    conversation_id = await house.conversation()
+    usual = choose_worker(conversation_id, dict.fromkeys(fences, 4))
+    assert usual is not None
+    [other] = fences.keys() - {usual}
+    group = workers_group(ASSISTANT.id)
+    await house.leases.renew(group, usual, fences[usual], ttl_s=10**6, load=50)
+    async with house.running("preprocess") as tasks:
+        listening = tasks.create_task(workers[other].listen())
+        await house.ask("hello", conversation_id=conversation_id)
+        assert (await workers[other].next()).key == conversation_id
+        listening.cancel()
+
+
 async def test_a_message_that_is_asked_again_keeps_its_labels(house: House) -> None:
     """Regenerating a reply labels nothing anew."""
     message = await prepared(house, "hello world")

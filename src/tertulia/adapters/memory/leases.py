@@ -12,6 +12,7 @@ class _Place:
     capacity: int
     fence: int
     ends_at: float
+    load: int = 0
 
 
 class MemoryLeases:
@@ -31,12 +32,15 @@ class MemoryLeases:
         places[name] = _Place(capacity, self._fence, self._clock.monotonic() + ttl_s)
         return self._fence
 
-    async def renew(self, group: str, name: str, fence: int, *, ttl_s: float) -> bool:
+    async def renew(
+        self, group: str, name: str, fence: int, *, ttl_s: float, load: int = 0
+    ) -> bool:
         """See the port."""
         place = self._live(group).get(name)
         if place is None or place.fence != fence:
             return False
         place.ends_at = self._clock.monotonic() + ttl_s
+        place.load = load
         return True
 
     async def release(self, group: str, name: str, fence: int) -> None:
@@ -49,7 +53,7 @@ class MemoryLeases:
     async def members(self, group: str) -> Sequence[Member]:
         """See the port."""
         return [
-            Member(name=name, capacity=place.capacity, fence=place.fence)
+            Member(name=name, capacity=place.capacity, fence=place.fence, load=place.load)
             for name, place in sorted(self._live(group).items())
         ]
 

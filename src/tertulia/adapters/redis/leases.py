@@ -13,19 +13,20 @@ from tertulia.ports.leases import LeasesUnavailableError, Member
 REMEMBERED_S: Final = 30.0  # twice a worker's lease: whoever died meanwhile has been missed by then
 
 # A group is a set of names; "" in it tells a group whose members left from one that was lost. A
-# place is `fence capacity claim`. Fences are the time in microseconds, so they grow over FLUSHALL.
+# place is `fence capacity claim load`. Fences are the time in microseconds: they grow over
+# FLUSHALL.
 _CLAIM: Final = Script("""
 local group, name, capacity, ttl, claim = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local place = group .. ':' .. name
 local held = redis.call('GET', place)
 if held then
-  local fence, holder = string.match(held, '^(%d+) %d+ (%x+)$')
+  local fence, holder = string.match(held, '^(%d+) %d+ (%x+) ')
   return holder == claim and fence or false
 end
 local time = redis.call('TIME')
 local fence = math.max(time[1] * 1000000 + time[2], (redis.call('GET', group .. ':') or 0) + 1)
 fence = string.format('%.0f', fence)
-redis.call('SET', place, fence .. ' ' .. capacity .. ' ' .. claim, 'PX', ttl)
+redis.call('SET', place, fence .. ' ' .. capacity .. ' ' .. claim .. ' 0', 'PX', ttl)
 redis.call('SET', group .. ':', fence)
 redis.call('SADD', group, '', name)
 return fence
@@ -35,7 +36,8 @@ local place = ARGV[1] .. ':' .. ARGV[2]
 local held = redis.call('GET', place)
 if not held or string.match(held, '^%d+') ~= ARGV[3] then return 0 end
 redis.call('SADD', ARGV[1], '', ARGV[2])
-return redis.call('PEXPIRE', place, ARGV[4])
+redis.call('SET', place, string.match(held, '^%d+ %d+ %x+ ') .. ARGV[5], 'PX', ARGV[4])
+return 1
 """)
 _RELEASE: Final = Script("""
 local place = ARGV[1] .. ':' .. ARGV[2]
@@ -89,9 +91,11 @@ class RedisLeases:
         self._own.setdefault(group, {})[name] = member
         return member.fence
 
-    async def renew(self, group: str, name: str, fence: int, *, ttl_s: float) -> bool:
+    async def renew(
+        self, group: str, name: str, fence: int, *, ttl_s: float, load: int = 0
+    ) -> bool:
         """See the port."""
-        held = bool(await self._run(_RENEW, group, name, fence, _ms(ttl_s)))
+        held = bool(await self._run(_RENEW, group, name, fence, _ms(ttl_s), load))
         if not held:
             self._disown(group, name, fence)
         return held
@@ -142,8 +146,8 @@ def _by_name(members: Iterable[Member]) -> Sequence[Member]:
 
 
 def _member(name: bytes, held: bytes) -> Member:
-    fence, capacity, _ = held.split()
-    return Member(name=name.decode(), capacity=int(capacity), fence=int(fence))
+    fence, capacity, _, load = held.split()
+    return Member(name=name.decode(), capacity=int(capacity), fence=int(fence), load=int(load))
 
 
 def _ms(seconds: float) -> int:

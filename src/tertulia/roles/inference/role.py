@@ -38,7 +38,8 @@ async def run(
     titles = Titles(store, model, settings)
 
     async def work_for(character_id: CharacterId) -> None:
-        async with Registration(leases, workers_group(character_id), settings).open():
+        group = workers_group(character_id)
+        async with Registration(leases, group, settings, lambda: replies.in_hand).open():
             await bus.subscribe(
                 inference_topic(character_id, settings.worker),
                 replies.on_reply_requested,

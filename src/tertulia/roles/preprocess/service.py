@@ -125,7 +125,11 @@ class Preprocessing:
             members = await self._leases.members(workers_group(conversation.character_id))
         except LeasesUnavailableError:
             members = ()
-        worker = choose_worker(conversation.id, {m.name: m.capacity for m in members})
+        worker = choose_worker(
+            conversation.id,
+            {member.name: member.capacity for member in members},
+            {member.name: member.load for member in members},
+        )
         if worker is None:
             log.info("no worker", conversation_id=conversation.id)
             raise Retry(self._settings.no_worker_s)

@@ -1,7 +1,7 @@
 """A worker's place in the group of its character."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -10,6 +10,7 @@ import structlog
 from tertulia.ports.leases import Leases, LeasesUnavailableError
 from tertulia.roles.inference.settings import InferenceSettings
 
+TELL_LOAD_S: Final = 1.0  # a reply takes some seconds, so a router knows most of what there is
 AGAIN_S: Final = 1.0  # after leases could not be reached
 
 log = structlog.stdlib.get_logger(__name__)
@@ -17,12 +18,15 @@ log = structlog.stdlib.get_logger(__name__)
 
 class Registration:
     """Holds a place for as long as it is open; a place that was lost is claimed again. What the
-    worker has in hand goes on meanwhile."""
+    worker has in hand goes on meanwhile, and `load` tells routers how much that is."""
 
-    def __init__(self, leases: Leases, group: str, settings: InferenceSettings) -> None:
+    def __init__(
+        self, leases: Leases, group: str, settings: InferenceSettings, load: Callable[[], int]
+    ) -> None:
         self._leases = leases
         self._group = group
         self._settings = settings
+        self._load = load
         self._fence = 0
 
     @asynccontextmanager
@@ -61,10 +65,14 @@ class Registration:
     async def _renew_for_ever(self) -> None:
         settings = self._settings
         while True:
-            await asyncio.sleep(settings.lease_s / 3)
+            await asyncio.sleep(min(settings.lease_s / 3, TELL_LOAD_S))
             try:
                 held = await self._leases.renew(
-                    self._group, settings.worker, self._fence, ttl_s=settings.lease_s
+                    self._group,
+                    settings.worker,
+                    self._fence,
+                    ttl_s=settings.lease_s,
+                    load=self._load(),
                 )
             except LeasesUnavailableError:
                 log.warning("worker cannot renew", group=self._group, worker=settings.worker)

@@ -62,6 +62,8 @@ class Replies:
         self._prompts = prompts
         self._clock = clock
         self._settings = settings
+        self.in_hand = 0
+        """Replies that are being written, or wait for the model."""
 
     async def on_reply_requested(self, delivery: Delivery) -> None:
         """Write the reply, whatever comes of it."""
@@ -77,8 +79,12 @@ class Replies:
         elif reply.status is Status.QUEUED or _given_up(reply):
             if reply.status is not Status.QUEUED:
                 await self._store.write(lambda tx: _revive(tx, event))
-            with REPLIES_RUNNING.track_inprogress():
-                await self._write(turn)
+            self.in_hand += 1
+            try:
+                with REPLIES_RUNNING.track_inprogress():
+                    await self._write(turn)
+            finally:
+                self.in_hand -= 1
 
     async def on_reply_given_up(self, delivery: Delivery) -> None:
         """The bus gives up: the reply ends."""
