@@ -21,7 +21,7 @@ from tertulia.adapters.sql.sqlite import SqliteStore, open_sqlite_store
 from tertulia.domain.ids import ConversationId
 from tertulia.domain.messages import Message
 from tertulia.kit.clock import SystemClock
-from tertulia.ports.store import StorageFullError, StoreUnavailableError
+from tertulia.ports.store import StorageFullError, StoreUnavailableError, Tx
 from tests.ports.stores import START, conversation, message
 
 VAULT: Final = MemoryVault()
@@ -44,10 +44,15 @@ async def say(store: SqliteStore, cid: ConversationId, size: int) -> Message:
 
 
 async def all_said(store: SqliteStore, cid: ConversationId) -> list[Message]:
-    found = await store.read(
-        lambda tx: tx.messages.page(cid, before=None, after=None, limit=100_000)
-    )
-    return list(found)
+    def work(tx: Tx) -> list[Message]:
+        found: list[Message] = []
+        while page := tx.messages.page(
+            cid, before=None, after=found[-1].seq if found else 0, limit=100_000
+        ):
+            found += page
+        return found
+
+    return await store.read(work)
 
 
 async def fill(store: SqliteStore, cid: ConversationId) -> list[Message]:
