@@ -54,12 +54,15 @@ class Desk:
         return (await self.house.now(self.reply)).text
 
     async def until_saved(self, text: str) -> None:
+        """Returns once this is stored, and the pen knows."""
         async with (
             asyncio.timeout(20),
             self.house.signals.subscribe(f"reply:{self.reply.id}") as changed,
         ):
             while await self.saved() != text:
                 await changed.wait()
+            while self.pen.saved < len(text):  # noqa: ASYNC110  it is told to nobody else
+                await asyncio.sleep(0)
 
 
 async def settle() -> None:

@@ -70,6 +70,11 @@ class Pen:
         return self._received
 
     @property
+    def saved(self) -> int:
+        """How many of its characters are known to be stored."""
+        return self._saved
+
+    @property
     def begun(self) -> bool:
         """Whether this attempt has text."""
         return self._received > self._begun_with
