@@ -99,7 +99,9 @@ def test_conversation_that_could_not_be_loaded_is_there_once_back(chat: Chat) ->
     expect(chat.messages).to_have_count(2)
 
 
-def test_nothing_is_sent_before_it_is_known_what_it_follows(chat: Chat, person: Person) -> None:
+def test_what_is_sent_too_early_waits_until_it_is_known_what_it_follows(
+    chat: Chat, person: Person
+) -> None:
     chat.ask("before")
     held: list[Route] = []
     chat.page.route("**/messages?*", lambda route: held.append(route))  # noqa: PLW0108  a builtin takes no attributes
@@ -110,10 +112,25 @@ def test_nothing_is_sent_before_it_is_known_what_it_follows(chat: Chat, person: 
     expect(chat.composer).to_have_value("too early")
     expect(chat.button("Send")).to_be_disabled()
     held[0].continue_()
-    chat.button("Send").click()
     expect(chat.messages).to_have_count(4)
+    expect(chat.composer).to_have_value("")
     chat.expect_status(chat.replies.last, "complete")
     assert person.texts(chat.conversation_id) == ["before"] * 2 + ["too early"] * 2
+
+
+def test_what_waits_is_not_sent_once_it_is_written_on(chat: Chat) -> None:
+    chat.ask("before")
+    held: list[Route] = []
+    chat.page.route("**/messages?*", lambda route: held.append(route))  # noqa: PLW0108  a builtin takes no attributes
+    with chat.page.expect_request("**/messages?*"):
+        chat.page.reload()
+    chat.composer.fill("half")
+    chat.composer.press("Control+Enter")
+    chat.composer.press_sequentially(" a sentence")
+    held[0].continue_()
+    expect(chat.messages).to_have_count(2)
+    expect(chat.composer).to_have_value("half a sentence")
+    expect(chat.button("Send")).to_be_enabled()
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\n"])

@@ -1,5 +1,5 @@
 import { ArrowUp, Square } from "lucide-react";
-import { type KeyboardEvent, type ReactNode, useEffect, useRef } from "react";
+import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { AutoTextarea } from "@/ui/AutoTextarea";
 import { Button } from "@/ui/Button";
 import { sendsMessage } from "@/ui/sendsMessage";
@@ -15,7 +15,7 @@ export function focusComposer(): void {
 type Props = {
   /** Each place keeps its own draft. */
   readonly place: string;
-  /** Whether it is known what a message would follow. */
+  /** Whether it is known what a message would follow; one that is sent before waits for it. */
   readonly ready: boolean;
   /** An answer is being written: it must end, or be stopped, before the next message. */
   readonly busy: boolean;
@@ -39,14 +39,30 @@ export function Composer({
 }: Props) {
   const [text, setText] = useDraft(place);
   const input = useRef<HTMLTextAreaElement>(null);
+  const [waits, setWaits] = useState(false);
   const blank = text.trim() === "";
 
   useEffect(() => {
     if (!isTouch()) input.current?.focus();
   }, []);
 
+  useEffect(() => {
+    if (!waits || !ready) return;
+    setWaits(false);
+    send();
+  });
+
+  function write(next: string): void {
+    setWaits(false);
+    setText(next);
+  }
+
   function send(): void {
-    if (!ready || busy || blank) return;
+    if (busy || blank) return;
+    if (!ready) {
+      setWaits(true);
+      return;
+    }
     setText("");
     onSend(text);
     input.current?.focus();
@@ -63,7 +79,7 @@ export function Composer({
   }
 
   function begin(starter: string): void {
-    setText(`${starter} `);
+    write(`${starter} `);
     input.current?.focus();
   }
 
@@ -84,7 +100,7 @@ export function Composer({
           ref={input}
           value={text}
           placeholder="Write a message…"
-          onChange={(event) => setText(event.target.value)}
+          onChange={(event) => write(event.target.value)}
           onKeyDown={onKeyDown}
           className="block max-h-[40dvh] min-h-12 w-full px-4 pt-3 pb-1 text-base outline-none placeholder:text-muted sm:text-[0.9375rem]"
         />
@@ -95,7 +111,7 @@ export function Composer({
               <Square className="size-3.5 fill-current" />
             </RoundButton>
           ) : (
-            <RoundButton label="Send" submit disabled={blank || !ready}>
+            <RoundButton label="Send" submit disabled={blank || waits}>
               <ArrowUp className="size-[1.15rem]" />
             </RoundButton>
           )}
