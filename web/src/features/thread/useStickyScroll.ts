@@ -4,6 +4,9 @@ import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useSta
 const END_PX = 8;
 /** Nearer than this there is no need to offer a way to the end. */
 const NEAR_PX = 120;
+/** By these a person scrolls; what comes within this time after one is hers. */
+const ACTS = ["wheel", "touchmove", "keydown", "pointerdown"] as const;
+const ACT_MS = 500;
 
 type StickyScroll = {
   readonly box: RefObject<HTMLDivElement | null>;
@@ -32,11 +35,19 @@ export function useStickyScroll(first: string | undefined): StickyScroll {
     const element = box.current;
     if (!element || !content.current) return;
     let top = element.scrollTop;
+    let height = element.scrollHeight;
+    let actedAt = -Infinity;
+    const onAct = (): void => {
+      actedAt = performance.now();
+    };
     const onScroll = (): void => {
       const below = element.scrollHeight - element.scrollTop - element.clientHeight;
+      // Content that shrinks and grows again (a formula is set, code is coloured) moves it as well.
+      const byPerson = element.scrollHeight === height || performance.now() - actedAt < ACT_MS;
       if (below < END_PX) sticks.current = true;
-      else if (element.scrollTop < top - 1) sticks.current = false;
+      else if (element.scrollTop < top - 1 && byPerson) sticks.current = false;
       top = element.scrollTop;
+      height = element.scrollHeight;
       held.current = topmost(element) ?? held.current;
       setAtEnd(below < NEAR_PX || sticks.current);
     };
@@ -45,10 +56,12 @@ export function useStickyScroll(first: string | undefined): StickyScroll {
       onScroll();
     });
     element.addEventListener("scroll", onScroll, { passive: true });
+    for (const act of ACTS) element.addEventListener(act, onAct, { passive: true });
     observer.observe(element);
     observer.observe(content.current);
     return () => {
       element.removeEventListener("scroll", onScroll);
+      for (const act of ACTS) element.removeEventListener(act, onAct);
       observer.disconnect();
     };
   }, []);
