@@ -133,6 +133,8 @@ async def test_titles_can_be_turned_off(tmp_path: Path) -> None:
         ("Why is the sky blue?", "Why is the sky blue?"),
         ("Sorting lists (Python)", "Sorting lists (Python)"),
         ("半熟卵の作り方。", "半熟卵の作り方"),
+        ("Some **bold**, *slanted* and `code`", "Some bold, slanted and code"),
+        ("What is 2*3*4, and 2 * 3 * 4?", "What is 2*3*4, and 2 * 3 * 4?"),
         ("a\u202eb\tc", "ab c"),
         ("word " * 40, " ".join(["word"] * 12) + "…"),
         ("x" * 200, "x" * 60 + "…"),

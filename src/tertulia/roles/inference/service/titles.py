@@ -37,6 +37,7 @@ _EXAMPLES: Final = (
     PromptMessage("assistant", "Reversing a linked list"),
 )
 _LABEL: Final = re.compile(r"^(?:title|título|titre|titel)\s*[:\uff1a-]\s*", re.IGNORECASE)
+_INLINE: Final = re.compile(r"(?<!\w)(\*{1,3}|`+)(\S(?:.*?\S)?)\1(?!\w)")
 _MARKUP: Final = " \t*_#`\"'\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019"
 _STOPS: Final = ".,;:!\u3002\uff0c\u3001"
 
@@ -99,7 +100,7 @@ class Titles:
 def tidy_title(said: str) -> str:
     """The first line of what a model says, without the label, quotes, markup and full stop that
     models like to add, cut at a word; empty when nothing is left."""
-    lines = [line.strip(_MARKUP) for line in normalized(said).splitlines()]
+    lines = [line.strip(_MARKUP) for line in _INLINE.sub(r"\2", normalized(said)).splitlines()]
     title = next((line for line in lines if line), "")
     title = " ".join(_LABEL.sub("", title).strip(_MARKUP).rstrip(_STOPS).split())
     if len(title) > TITLE_CHARACTERS:
