@@ -15,7 +15,9 @@ export function Archive() {
     <div data-scrolls className="flex-1 overflow-y-auto">
       <div className="mx-auto max-w-2xl p-4 sm:p-8">
         <h1 className="mb-6 font-display text-3xl">Archive</h1>
-        <ConversationList archived onNavigate={navigate} />
+        <div className="-mx-2.5">
+          <ConversationList archived onNavigate={navigate} />
+        </div>
       </div>
     </div>
   );

@@ -31,8 +31,8 @@ export function Catalogue() {
 
 function Entry({ entry }: { readonly entry: CatalogueEntry }) {
   return (
-    <li className="flex flex-wrap items-center justify-between gap-x-4 gap-y-2 py-3">
-      <div className="min-w-0">
+    <li className="flex items-center gap-x-4 py-3">
+      <div className="min-w-0 flex-1">
         <p className="font-medium">{entry.name}</p>
         <p className="text-muted text-xs">
           {sizeOf(entry.size_bytes)} to download · needs {sizeOf(entry.memory_bytes)} of memory ·{" "}
@@ -43,7 +43,9 @@ function Entry({ entry }: { readonly entry: CatalogueEntry }) {
           <p className="mt-1 text-muted text-xs">Too large for this machine's memory or disk.</p>
         )}
       </div>
-      <EntryState entry={entry} />
+      <div className="shrink-0">
+        <EntryState entry={entry} />
+      </div>
     </li>
   );
 }
@@ -80,7 +82,7 @@ function EntryState({ entry }: { readonly entry: CatalogueEntry }) {
 function Progress({ entry }: { readonly entry: CatalogueEntry }) {
   const percent = percentOf(entry.done_bytes, entry.size_bytes);
   return (
-    <div className="w-40">
+    <div className="w-28 sm:w-40">
       <progress
         aria-label={`Download of ${entry.name}`}
         className="progress"
