@@ -14,7 +14,10 @@ from tertulia.adapters.openai.settings import UpstreamSettings
 from tertulia.adapters.rabbitmq.settings import RabbitmqSettings
 from tertulia.adapters.redis.settings import RedisSettings
 from tertulia.adapters.rpc.settings import PeersSettings
+from tertulia.adapters.s3.settings import S3Settings
+from tertulia.adapters.sealed_blobs.settings import BlobsSettings
 from tertulia.adapters.sql.settings import StoreSettings
+from tertulia.assembly.blobs import blob_place
 from tertulia.assembly.buses import chosen_broker
 from tertulia.assembly.places import database_path, home_path, key_path
 from tertulia.kit.clock import SystemClock
@@ -118,6 +121,14 @@ async def broker(settings: SettingsInForce) -> str | None:
             return None
         await chosen.broker.check()
         return given.shown
+
+
+async def blobs(settings: SettingsInForce) -> str:
+    """Where blobs are; BlobsUnavailableError when they cannot be listed there."""
+    url = settings.of(BlobsSettings).place(home_path(settings))
+    async with blob_place(url, settings.of(S3Settings)) as place:
+        await place.list(limit=1)
+    return url
 
 
 def try_address(settings: SettingsInForce) -> None:

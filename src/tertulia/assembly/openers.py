@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 from tertulia.adapters.keyfile.settings import MasterKeySettings
 from tertulia.adapters.sql.settings import StoreSettings
 from tertulia.assembly import shared
+from tertulia.assembly.blobs import blob_store
 from tertulia.assembly.buses import bus, carrier, chosen_broker
 from tertulia.assembly.models import chat_model, model_catalogue
 from tertulia.assembly.peers import passes, peers, remote_catalogue, remote_model
@@ -58,6 +59,7 @@ async def languages() -> AsyncGenerator[LanguageDetector]:
 
 
 OPENERS: Final[Mapping[str, Callable[[], Opener]]] = {
+    "BlobStore": lambda: blob_store,
     "Bus": lambda: bus,
     "Carrier": lambda: carrier,
     "ChatModel": lambda: chat_model,

@@ -117,6 +117,11 @@ def bus(settings: SettingsInForce) -> Finding:
     return Finding("bus", finding=f"{shown} answers")
 
 
+def blobs(settings: SettingsInForce) -> Finding:
+    url = finish(lambda: inspection.blobs(settings))
+    return Finding("blobs", finding=f"{url} answers")
+
+
 def address(settings: SettingsInForce) -> Finding:
     serving = holder(Home(home_path(settings)))
     if serving and serving.url:
@@ -163,6 +168,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "peers": Check(peers, "start it, or change peers.chat or peers.inference to where it is"),
     "redis": Check(redis, "start it, or mend redis.url; meanwhile all works without it"),
     "bus": Check(bus, "start the broker, or correct bus.url"),
+    "blobs": Check(blobs, "mend blobs.url, or who we are there: [s3] in the settings"),
     "address": Check(address, "stop what listens there, or choose another with --address"),
     "page": Check(page, "install Tertulia anew"),
 }

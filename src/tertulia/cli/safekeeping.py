@@ -1,11 +1,11 @@
-"""`tertulia backup`, `restore` and `key rotate`."""
+"""`tertulia backup`, `backups`, `restore` and `key rotate`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tertulia.cli.options import HomeOption
+from tertulia.cli.options import HomeOption, JsonOption, echo_json, echo_table
 from tertulia.cli.work import finish
 
 PassphraseOption = Annotated[
@@ -32,36 +32,88 @@ keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(backup)
+    app.command()(backups)
     app.command()(restore)
     app.add_typer(keys, name="key", help="The master key.")
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FILE|URL]",
+            help="A new file, or an address: s3://… or file:///…; one that ends in a slash is a "
+            "folder, where it is named by the time [backups/ at blobs.url].",
+        ),
+    ] = None,
     home: HomeOption = None,
     passphrase_file: PassphraseOption = None,
 ) -> None:
     """Copy the database into one file, also while a server runs.
 
-    What people wrote is encrypted in it as in the database. The key is not in it, unless sealed by
-    a passphrase: keep a copy of the key file in another place.
+    What people wrote is encrypted in it as in the database; at an address all of it is. The key is
+    not in it, unless sealed by a passphrase: keep a copy of the key file in another place.
     """
+    from tertulia.assembly import backup_places, safekeeping
     from tertulia.assembly.places import key_path
-    from tertulia.assembly.safekeeping import back_up
     from tertulia.assembly.settings import load_settings
 
     settings = load_settings({"home": home})
-    passphrase = _passphrase(passphrase_file)
-    finish(lambda: back_up(settings, file.absolute(), passphrase=passphrase))
-    if passphrase:
-        typer.echo(f"{file} holds everything; whoever has it and the passphrase can read it.")
+    given = _passphrase(passphrase_file)
+    if target is None or backup_places.is_address(target):
+        url = target or backup_places.default_folder(settings)
+        target = finish(lambda: backup_places.back_up(settings, url, passphrase=given))
+    else:
+        file = Path(target).absolute()
+        finish(lambda: safekeeping.back_up(settings, file, passphrase=given))
+    if given:
+        typer.echo(f"{target} holds everything; whoever has it and the passphrase can read it.")
         return
     key = key_path(settings) or "the master key"
-    typer.echo(f"{file} holds everything but the key: keep a copy of {key} in another place.")
+    typer.echo(f"{target} holds everything but the key: keep a copy of {key} in another place.")
+
+
+def backups(
+    place: Annotated[
+        str | None,
+        typer.Argument(metavar="[URL]", help="A folder's address [backups/ at blobs.url]."),
+    ] = None,
+    home: HomeOption = None,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """List the backups at an address, by name."""
+    from tertulia.assembly import backup_places
+    from tertulia.assembly.settings import load_settings
+
+    settings = load_settings({"home": home})
+    url = place or backup_places.default_folder(settings)
+    found = finish(lambda: backup_places.backups(settings, url))
+    if json:
+        echo_json(
+            [
+                {
+                    "url": each.url,
+                    "stored_at": each.stored_at.isoformat(),
+                    "bytes": each.size,
+                    "with_key": each.with_key,
+                }
+                for each in found
+            ]
+        )
+        return
+    rows = [("BACKUP", "STORED", "BYTES", "KEY")]
+    rows += [
+        (b.url, f"{b.stored_at:%Y-%m-%d %H:%M}", f"{b.size:,}", "passphrase" if b.with_key else "")
+        for b in found
+    ]
+    echo_table(rows)
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `backup` made it.")],
+    source: Annotated[
+        str, typer.Argument(metavar="FILE|URL", help="As `backup` made it, under its name.")
+    ],
     home: HomeOption = None,
     passphrase_file: UnsealOption = None,
     *,
@@ -74,13 +126,20 @@ def restore(
     The key file that belongs to it has to be there, unless the key is in the backup, sealed by a
     passphrase.
     """
-    from tertulia.assembly import safekeeping
+    from tertulia.assembly import backup_places, safekeeping
     from tertulia.assembly.settings import load_settings
 
     settings = load_settings({"home": home})
     given = _passphrase(passphrase_file)
-    kept = finish(lambda: safekeeping.restore(settings, file, replace=replace, passphrase=given))
-    typer.echo(f"{file} is restored." + (f" What was there is {kept} now." if kept else ""))
+
+    async def put() -> Path | None:
+        if backup_places.is_address(source):
+            return await backup_places.restore(settings, source, replace=replace, passphrase=given)
+        file = Path(source)
+        return await safekeeping.restore(settings, file, replace=replace, passphrase=given)
+
+    kept = finish(put)
+    typer.echo(f"{source} is restored." + (f" What was there is {kept} now." if kept else ""))
 
 
 @keys.command()

@@ -1,0 +1,1 @@
+"""Blobs sealed before they leave the process, over any place."""
