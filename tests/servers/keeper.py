@@ -1,6 +1,6 @@
 """Runs one server and stays beside it, so that no server outlives the tests that it is for.
 
-    python -I -S keeper.py ORDER    ORDER: JSON, see `Order`
+    python -I -S keeper.py    on stdin: JSON, see `Order`
 
 Returns once the server's process runs, its pid written into the open file `state`, and keeps
 another process behind. That one holds the lock on this file which it was handed, reaps the server
@@ -127,4 +127,4 @@ def children() -> list[int]:
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    main(json.load(sys.stdin))

@@ -203,8 +203,8 @@ class Server(ABC):
                 user=self.user(),
             )
             subprocess.run(
-                [sys.executable, "-I", "-S", KEEPER, json.dumps(order)],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-I", "-S", KEEPER],
+                input=json.dumps(order).encode(),
                 stdout=log,
                 stderr=log,
                 pass_fds=[state.fileno()],
