@@ -45,6 +45,7 @@ from tertulia.ports.peers import Passes, Peers
 from tertulia.ports.rate_limiter import RateLimiter
 from tertulia.ports.recent_turns import RecentTurns
 from tertulia.ports.signals import Signals
+from tertulia.ports.standing import open_standing
 from tertulia.ports.store import MessageChange, Store
 from tertulia.ports.token_stream import TokenStream
 from tertulia.roles.chat import role as chat
@@ -263,13 +264,16 @@ APART: ContextVar[bool] = ContextVar("APART", default=False)
 
 @asynccontextmanager
 async def chat_elsewhere(
-    http: HttpSettings, store: Store, passes: Passes
+    http: HttpSettings, store: Store, passes: Passes, signals: Signals
 ) -> AsyncGenerator[HttpServer]:
     """A listener for the chat role that only its gateway may reach."""
     exposure = Exposure(edge=False, passes=passes)
     process = ProcessSettings(address="127.0.0.1:0")
-    async with open_http(process, http, Registrants(1), exposure) as server:
-        server.authenticate_with(ByPass(store))
+    async with (
+        open_http(process, http, Registrants(1), exposure) as server,
+        open_standing(store, signals, SystemClock()) as standing,
+    ):
+        server.authenticate_with(ByPass(standing))
         yield server
 
 
@@ -288,7 +292,8 @@ async def serving(directory: Path, options: Options | None = None) -> AsyncGener
         passes = SealedPasses(options.vault, clock)
         elsewhere = None
         if APART.get():
-            elsewhere = await stack.enter_async_context(chat_elsewhere(options.http, store, passes))
+            apart = chat_elsewhere(options.http, store, passes, signals)
+            elsewhere = await stack.enter_async_context(apart)
         here = 1 if elsewhere else 2
         if options.listen:
             listening = open_http(process, options.http, Registrants(here))
@@ -317,9 +322,8 @@ async def serving(directory: Path, options: Options | None = None) -> AsyncGener
             urls = {"chat": (await elsewhere.listening(),)}
             opened = open_peers(SURFACES, urls, passes, PeersSettings())
             peers = await stack.enter_async_context(opened)
-        roles.append(
-            tasks.create_task(gateway.run(http, store, limiter, peers, options.gateway, process))
-        )
+        edge = gateway.run(http, store, signals, clock, limiter, peers, options.gateway, process)
+        roles.append(tasks.create_task(edge))
         if isinstance(http, HttpServer):
             url, app = await http.listening(), None
         else:

@@ -10,12 +10,15 @@ from tertulia.adapters.http.settings import HttpSettings
 from tertulia.adapters.rpc.model_routes import model_routes
 from tertulia.assembly.placement import Placement
 from tertulia.assembly.wiring import Wiring
+from tertulia.kit.clock import Clock
 from tertulia.kit.process_settings import ProcessSettings
 from tertulia.ports.chat_model import ChatModel
 from tertulia.ports.http import Registrants
 from tertulia.ports.model_catalogue import ModelCatalogue
 from tertulia.ports.peers import Passes
 from tertulia.ports.readiness import model_ready, store_ready
+from tertulia.ports.signals import Signals
+from tertulia.ports.standing import open_standing
 from tertulia.ports.store import Store
 
 
@@ -27,14 +30,19 @@ async def http(
     placement: Placement,
     passes: Passes,
     store: Store,
+    signals: Signals,
+    clock: Clock,
 ) -> AsyncGenerator[HttpServer]:
     """Without a gateway, whoever comes shows a pass."""
     exposure = Exposure(edge=placement.edge, passes=passes if placement.apart else None)
     async with open_http(process, settings, registrants, exposure) as server:
-        if not placement.edge:
-            server.authenticate_with(ByPass(store))
-            server.check_ready("store", lambda: store_ready(store))
-        yield server
+        if placement.edge:
+            yield server
+            return
+        server.check_ready("store", lambda: store_ready(store))
+        async with open_standing(store, signals, clock) as standing:
+            server.authenticate_with(ByPass(standing))
+            yield server
 
 
 async def serve_model(server: HttpServer, wiring: Wiring) -> None:

@@ -155,7 +155,7 @@ class Credentials(Protocol):
     def find(self, kind: CredentialKind, digest: bytes) -> Credential | None: ...
 
     def holds(self, credential_id: str) -> bool:
-        """Whether it can still be found: asked before each event of a live answer, so cheap."""
+        """Whether it can still be found: asked again and again by live answers."""
         ...
 
     def consume(self, kind: CredentialKind, digest: bytes) -> Credential | None:

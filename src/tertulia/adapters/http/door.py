@@ -11,7 +11,7 @@ from tertulia.domain.access import Principal
 from tertulia.kit.errors import Kind, TertuliaError
 from tertulia.ports.http import SHOWN, shown_pass
 from tertulia.ports.peers import Passes
-from tertulia.ports.store import Store
+from tertulia.ports.standing import Standing
 
 HEADER: Final = b"x-tertulia-pass"
 BEGIN: Final = frozenset(
@@ -70,8 +70,8 @@ class ByPass:
     """The authenticator of a process without a gateway: whom a pass names. A live answer asks
     again and again whether the credential still holds, as at the gateway."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, standing: Standing) -> None:
+        self._standing = standing
 
     async def __call__(self, connection: HTTPConnection) -> Principal | None:
         shown = shown_pass(connection)
@@ -83,8 +83,7 @@ class ByPass:
             return who
         if who.via == "open":
             return who
-        holds = await self._store.read(lambda tx: tx.credentials.holds(who.credential_id))
-        return who if holds else None
+        return who if await self._standing.holds(who.credential_id) else None
 
 
 def _target(scope: Scope) -> str:

@@ -11,6 +11,7 @@ from tertulia.adapters.sql.statements import Row, given, integer, statement
 from tertulia.domain.ids import UserId
 from tertulia.kit.clock import from_us, to_us
 from tertulia.kit.ids import new_id
+from tertulia.ports.standing import REVOKED
 from tertulia.ports.store import Account, Credential, CredentialKind
 
 OWNER_NAME: Final = "owner"
@@ -102,7 +103,10 @@ class SqlCredentials:
         return [_credential(row) for row in self._scope.db.all(_LIST, {"of_kind": kind})]
 
     def revoke(self, credential_id: str) -> bool:
-        return self._scope.db.run(_REVOKE, {"credential": credential_id}) > 0
+        revoked = self._scope.db.run(_REVOKE, {"credential": credential_id}) > 0
+        if revoked:
+            self._scope.channels.add(REVOKED)
+        return revoked
 
     def _live(self, row: Row | None) -> Credential | None:
         if row is None:

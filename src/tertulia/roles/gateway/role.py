@@ -5,6 +5,7 @@ from typing import Final
 
 import structlog
 
+from tertulia.kit.clock import Clock
 from tertulia.kit.errors import TertuliaError
 from tertulia.kit.process_settings import ProcessSettings
 from tertulia.ports.http import Http
@@ -12,6 +13,8 @@ from tertulia.ports.peers import Peers
 from tertulia.ports.rate_limiter import RateLimiter
 from tertulia.ports.readiness import store_ready
 from tertulia.ports.role import Role
+from tertulia.ports.signals import Signals
+from tertulia.ports.standing import open_standing
 from tertulia.ports.store import Store, Tx
 from tertulia.roles.gateway.api.authenticator import Authenticator
 from tertulia.roles.gateway.api.leading import leading
@@ -26,6 +29,8 @@ log = structlog.stdlib.get_logger(__name__)
 async def run(
     http: Http,
     store: Store,
+    signals: Signals,
+    clock: Clock,
     limiter: RateLimiter,
     peers: Peers,
     settings: GatewaySettings,
@@ -34,12 +39,15 @@ async def run(
     """Serve until cancelled."""
     owner = await store.write(lambda tx: tx.accounts.owner())
     open_user = owner.id if process.open else None
-    authenticator = Authenticator(store, limiter, settings, open_user)
-    http.authenticate_with(authenticator)
     http.include(routes(store, limiter, settings))
     http.include(leading(peers, http.draining))
     http.check_ready("store", lambda: store_ready(store))
-    async with asyncio.TaskGroup() as tasks:
+    async with (
+        open_standing(store, signals, clock) as standing,
+        asyncio.TaskGroup() as tasks,
+    ):
+        authenticator = Authenticator(store, limiter, settings, open_user, standing)
+        http.authenticate_with(authenticator)
         noting = tasks.create_task(_note_use(store, authenticator.used), name="note use")
         try:
             await http.served()

@@ -8,6 +8,7 @@ from tertulia.domain.access import Principal
 from tertulia.domain.ids import UserId
 from tertulia.domain.secrets import TOKEN_PREFIX
 from tertulia.ports.rate_limiter import RateLimiter
+from tertulia.ports.standing import Standing
 from tertulia.ports.store import Credential, Store
 from tertulia.roles.gateway.errors import RateLimitedError
 from tertulia.roles.gateway.service import find
@@ -29,8 +30,10 @@ class Authenticator:
         limiter: RateLimiter,
         settings: GatewaySettings,
         open_user: UserId | None,
+        standing: Standing,
     ) -> None:
         self._store = store
+        self._standing = standing
         self._limiter = limiter
         self._settings = settings
         self._open_user = open_user
@@ -55,11 +58,7 @@ class Authenticator:
         return principal
 
     async def _holds(self, principal: Principal) -> bool:
-        if principal.via == "open":
-            return True
-        return await self._store.read(
-            lambda tx: tx.credentials.holds(principal.credential_id), brief=True
-        )
+        return principal.via == "open" or await self._standing.holds(principal.credential_id)
 
     async def _principal(self, connection: HTTPConnection) -> Principal | None:
         shown = connection.headers.get("authorization")
