@@ -24,6 +24,8 @@ NAMES: Final = (
     "redis",
     "bus",
     "gateway",
+    "scale",
+    "streams",
     "embedded",
 )
 PEERS: Final = ("litellm",)

@@ -86,7 +86,7 @@ def stream(made: House) -> LoadPlan:
 
 def plan(made: House, request: str, whole: str) -> LoadPlan:
     return LoadPlan(
-        port=made.port, connections=AT_ONCE, seconds=SECONDS, requests=[request], whole=whole
+        ports=[made.port], connections=AT_ONCE, seconds=SECONDS, requests=[request], whole=whole
     )
 
 
@@ -101,7 +101,7 @@ def costs(made: House, wanted: LoadPlan) -> Cost:
 
 def changed(wanted: LoadPlan, connections: int, seconds: float) -> LoadPlan:
     return LoadPlan(
-        port=wanted.port,
+        ports=wanted.ports,
         connections=connections,
         seconds=seconds,
         requests=wanted.requests,

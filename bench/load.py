@@ -19,11 +19,12 @@ UUID_MARK: Final = b"@UUID@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@"
 
 
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """`requests` are whole HTTP requests, dealt to the connections in turn. An answer counts when
-    its status is 2xx and it contains `whole`; `first` marks its first word. The connections begin
-    within `ramp_s`, one after the other; with 0 all at once, and then they stay in step."""
+    """`ports` and `requests`, whole HTTP requests, are dealt to the connections in turn. An answer
+    counts when its status is 2xx and it contains `whole`; `first` marks its first word. The
+    connections begin within `ramp_s`, one after the other; with 0 all at once, and then they stay
+    in step."""
 
-    port: int
+    ports: list[int]
     connections: int
     seconds: float
     requests: list[str]
@@ -141,7 +142,9 @@ async def generate(plan: LoadPlan) -> LoadResult:
     for n in range(plan.connections):
         request = plan.requests[n % len(plan.requests)].encode()
         _, caller = await loop.create_connection(
-            lambda request=request: Caller(request, plan, tally), "127.0.0.1", plan.port
+            lambda request=request: Caller(request, plan, tally),
+            "127.0.0.1",
+            plan.ports[n % len(plan.ports)],
         )
         callers.append(caller)
         await asyncio.sleep(plan.ramp_s / plan.connections)

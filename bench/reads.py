@@ -16,7 +16,7 @@ def measure() -> list[Figure]:
     with product() as server:
         request = get("/api/session", server.auth)
         plan = LoadPlan(
-            port=server.port,
+            ports=[server.port],
             connections=AT_ONCE,
             seconds=SECONDS,
             requests=[request],

@@ -38,7 +38,7 @@ def completion(
         "messages": [{"role": "user", "content": "Tell me a story of sixty-four words."}],
     }
     plan = LoadPlan(
-        port=port,
+        ports=[port],
         connections=connections,
         seconds=seconds,
         requests=[post("/v1/chat/completions", body)],

@@ -64,7 +64,7 @@ def talk(server: Product, *, ramp_s: float) -> LoadResult:
         for _ in range(USERS)
     ]
     plan = LoadPlan(
-        port=server.port,
+        ports=[server.port],
         connections=USERS,
         seconds=SECONDS,
         requests=requests,

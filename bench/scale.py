@@ -1,0 +1,96 @@
+"""Turns through one process over SQLite, and through several over real servers: how many, what
+each role uses for one, and what becomes of that cost as processes are added."""
+
+from typing import Final
+
+from bench.figures import Figure, at_most
+from bench.fleet import SERVERS, Fleet, alike, apart, pid_cpu_s, servers
+from bench.load import LoadResult
+from bench.processes import percentile
+
+MODEL: Final = "echo/64/10"
+TURN_S: Final = 0.64
+BUSY_USERS: Final = 64
+CALM_USERS: Final = 8
+SECONDS: Final = 10.0
+WARM_UP_S: Final = 3.0
+COUNTS: Final = (1, 2, 4, 8)
+FLAT: Final = 1.2
+
+
+def measure() -> list[Figure]:
+    """64 tokens of 10 ms from `echo`: 64 people can have 100 turns a second at best."""
+    with alike(1, {}) as fleet:
+        figures = busy("SQLite, one process", fleet)
+    if not all(kind.is_installed() for kind in SERVERS):
+        return figures
+    with servers() as variables, apart(variables) as fleet:
+        figures += busy("PostgreSQL + RabbitMQ + Redis, five processes", fleet)
+        figures += by_role(fleet)
+    costs: dict[int, float] = {}
+    for count in COUNTS:
+        with servers() as variables, alike(count, variables) as fleet:
+            costs[count] = cost_ms(fleet)
+    return [*figures, *growth(costs)]
+
+
+def busy(name: str, fleet: Fleet) -> list[Figure]:
+    """As many turns as go."""
+    talk(fleet, CALM_USERS, WARM_UP_S)
+    result = talk(fleet, BUSY_USERS, SECONDS)
+    ideal_ms = TURN_S * 1000
+    note = f"p99 {percentile(result.whole_ms, 0.99):,.0f} ms; the model's own {ideal_ms:.0f} ms"
+    p50 = percentile(result.whole_ms, 0.5)
+    return [
+        Figure(
+            name=f"{name}: turns at {BUSY_USERS} users",
+            value=result.per_s,
+            unit="/s",
+            bare=f"{BUSY_USERS / TURN_S:.0f}/s",
+            note=f"first text p50 {percentile(result.first_ms, 0.5):.0f} ms",
+        ),
+        Figure(name=f"{name}: a whole turn", value=p50, unit="ms p50", note=note),
+    ]
+
+
+def by_role(fleet: Fleet) -> list[Figure]:
+    """CPU of each role for a turn, while the machine has time to spare."""
+    roles = {"gateway": fleet.doors[0], **fleet.behind}
+    before = {name: pid_cpu_s(process) for name, process in roles.items()}
+    answers = talk(fleet, CALM_USERS, SECONDS).answers
+    return [
+        Figure(
+            name=f"a turn's CPU in {name}",
+            value=(pid_cpu_s(process) - before[name]) / answers * 1000,
+            unit="ms CPU",
+            note="64 tokens, read as they come",
+        )
+        for name, process in roles.items()
+    ]
+
+
+def cost_ms(fleet: Fleet) -> float:
+    """CPU milliseconds of all processes for a turn, under the same load for any number."""
+    talk(fleet, CALM_USERS, WARM_UP_S)
+    before = fleet.cpu_s()
+    result = talk(fleet, CALM_USERS, SECONDS)
+    return (fleet.cpu_s() - before) / result.answers * 1000
+
+
+def growth(costs: dict[int, float]) -> list[Figure]:
+    one = costs[COUNTS[0]]
+    return [
+        at_most(
+            f"a turn's CPU with {count} processes, against one",
+            cost / one,
+            "times",
+            FLAT,
+            note=f"{cost:.1f} ms; {CALM_USERS} users, each process with all roles",
+        )
+        for count, cost in costs.items()
+        if count > 1
+    ]
+
+
+def talk(fleet: Fleet, users: int, seconds: float) -> LoadResult:
+    return fleet.talk(users, MODEL, seconds, ramp_s=TURN_S)
