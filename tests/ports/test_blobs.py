@@ -189,8 +189,8 @@ async def test_a_link_is_good_by_itself_or_is_said_not_to_be_had(place: BlobStor
                 assert (await anybody.get(reading.url)).content == b"by link"
 
 
-class BrokenOffError(Exception):
-    """The source of content broke off."""
+class BrokenOffError(FileNotFoundError):
+    """The source of content broke off; it is a file that is gone, not a blob or a bucket."""
 
 
 def names(blobs: Sequence[Blob]) -> list[str]:

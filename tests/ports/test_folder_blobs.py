@@ -23,11 +23,6 @@ async def test_all_of_it_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert (tmp_path / "blobs").stat().st_mode & 0o777 == 0o700
 
 
-async def test_a_place_that_is_only_read_is_not_made(tmp_path: Path) -> None:
-    assert await FolderBlobs(tmp_path / "blobs").list() == []
-    assert not (tmp_path / "blobs").exists()
-
-
 DYING = """
 import asyncio, sys
 from pathlib import Path
@@ -115,18 +110,6 @@ async def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
     (tmp_path / "blobs").write_text("a file")
     with pytest.raises(BlobsUnavailableError):
         await FolderBlobs(tmp_path / "blobs").put("blob", pieces(b"x"))
-
-
-async def test_content_may_fail_as_files_do(tmp_path: Path) -> None:
-    """What the source says of itself is not taken for the folder's."""
-
-    async def failing() -> AsyncIterator[bytes]:
-        await asyncio.sleep(0)
-        raise FileNotFoundError
-        yield b""
-
-    with pytest.raises(FileNotFoundError):
-        await FolderBlobs(tmp_path).put("blob", failing())
 
 
 def size_of(folder: Path) -> int:

@@ -50,10 +50,10 @@ class FolderBlobs:
     ) -> Receipt:
         target = self._path(name)
         metered = Metered(content, sha256)
-        with _draft(self._root, self._drafts) as (draft, descriptor):
+        with _draft(self._drafts) as (draft, descriptor):
             async for piece in chunked(metered, PIECE_BYTES):
                 await asyncio.to_thread(_write, descriptor, piece)
-            await asyncio.to_thread(_place, draft, descriptor, target, self._root)
+            await asyncio.to_thread(_place, draft, descriptor, target)
         return metered.receipt
 
     async def get(
@@ -145,11 +145,10 @@ def _present() -> Generator[None]:
 
 
 @contextmanager
-def _draft(root: Path, drafts: Path) -> Generator[tuple[Path, int]]:
+def _draft(drafts: Path) -> Generator[tuple[Path, int]]:
     """An empty file of mode 0600, gone at the end unless it got another name."""
     with _translated():
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        drafts.mkdir(mode=0o700, exist_ok=True)
+        _make(drafts)
         lock = os.open(drafts, os.O_RDONLY)
     draft = drafts / secrets.token_hex(16)
     try:
@@ -173,15 +172,20 @@ def _write(descriptor: int, piece: bytes) -> None:
 
 
 @_translated()
-def _place(draft: Path, descriptor: int, target: Path, root: Path) -> None:
+def _place(draft: Path, descriptor: int, target: Path) -> None:
     os.fsync(descriptor)
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make(target.parent)
     draft.rename(target)
-    # A folder that is new has a name to lose as well.
-    for folder in (target.parent, *target.parent.parents):
-        sync_folder(folder)
-        if folder == root.parent:
-            return
+    sync_folder(target.parent)
+
+
+def _make(folder: Path) -> None:
+    """A folder that is new is its owner's alone, and has a name to lose as files have."""
+    if folder.is_dir():
+        return
+    _make(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    sync_folder(folder.parent)
 
 
 def _sweep(drafts: Path) -> None:

@@ -161,12 +161,15 @@ class S3Blobs:
                 )
             )
             try:
-                await asyncio.shield(upload)
-            except asyncio.CancelledError:
+                await asyncio.wait({upload})
+            finally:
                 feed.stop()
                 await asyncio.wait({upload})
-                upload.exception()
-                raise
+                failure = upload.exception()
+            if failure is not None and feed.failure is None:
+                raise failure
+        if feed.failure is not None:
+            raise feed.failure  # as it was: what the content says is not taken for S3's
 
 
 class _Feed:
@@ -177,6 +180,7 @@ class _Feed:
         self._rest = rest
         self._next: asyncio.Future[bytes | None] | None = None
         self._stopped = False
+        self.failure: BaseException | None = None
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
         piece: bytes | None = self._first
@@ -185,7 +189,10 @@ class _Feed:
                 raise BlobsUnavailableError
             yield piece
             self._next = asyncio.ensure_future(anext(self._rest, None))
-            piece = await self._next
+            await asyncio.wait({self._next})
+            if not self._next.cancelled():
+                self.failure = self._next.exception()
+            piece = self._next.result()
 
     def stop(self) -> None:
         self._stopped = True
