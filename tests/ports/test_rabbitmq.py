@@ -1,9 +1,7 @@
-"""RabbitMQ beyond the port: its traps, and several processes at one topic."""
+"""RabbitMQ beyond the port: its traps."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,23 +9,15 @@ import aio_pika
 import pytest
 
 from tertulia.adapters.broker_bus.bus import BrokerBus
-from tertulia.adapters.broker_bus.envelope import sealed
-from tertulia.adapters.memory.leases import MemoryLeases
 from tertulia.adapters.rabbitmq.topology import LIMIT_MARGIN
-from tertulia.domain.event_bodies import encoded
-from tertulia.domain.events import inference_topic
-from tertulia.domain.ids import CharacterId
-from tertulia.kit.ids import new_id
-from tertulia.ports.broker import Broker, Parcel
-from tertulia.ports.bus import BusUnavailableError, Delivery
-from tertulia.ports.store import UnreadMessage
-from tests.ports.buses import CLOCK, EVENT, NAME, RETURNS, SETTINGS, Heard, rabbit_broker
+from tertulia.ports.broker import Broker
+from tertulia.ports.bus import BusUnavailableError
+from tests.ports.brokers import WORKER, consuming, parcel
+from tests.ports.buses import CLOCK, NAME, RETURNS, SETTINGS, Heard, rabbit_broker
 from tests.roles.house import House, open_house
 from tests.servers.rabbitmq import RabbitMQ
 
 pytestmark = pytest.mark.server
-
-WORKER = inference_topic(CharacterId("assistant"), "w-1.pods")
 
 
 @pytest.fixture
@@ -46,49 +36,6 @@ async def broker(url: str) -> AsyncGenerator[Broker]:
 async def house(tmp_path: Path) -> AsyncGenerator[House]:
     async with open_house(tmp_path) as opened:
         yield opened
-
-
-def parcel(key: str = "k", topic: str = "turns") -> Parcel:
-    return sealed(
-        UnreadMessage(
-            id=new_id(),
-            topic=topic,
-            key=key,
-            kind=EVENT.kind,
-            version=EVENT.version,
-            body=encoded(EVENT),
-            fence=1,
-            created_at=datetime.now(UTC) - timedelta(hours=1),
-        )
-    )
-
-
-@asynccontextmanager
-async def consuming(bus: BrokerBus, *handlers: Heard, topic: str = "turns") -> AsyncGenerator[None]:
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-        tasks = [group.create_task(bus.subscribe(topic, each, concurrency=4)) for each in handlers]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-
-
-async def test_a_message_to_a_queue_that_is_gone_is_not_lost(
-    url: str, broker: Broker, house: House
-) -> None:
-    """Without `mandatory` the broker drops it, and confirms."""
-    first, second = parcel(), parcel()
-    assert await broker.publish([first]) == {first.id}
-    async with await aio_pika.connect(url) as connection:
-        channel = await connection.channel()
-        for number in range(3):
-            await channel.queue_delete(f"{NAME}.turns.{number}")
-    assert await broker.publish([second]) == {second.id}
-    heard = Heard()
-    async with consuming(BrokerBus(broker, house.store, CLOCK, SETTINGS), heard):
-        await heard.until(1)
-    assert heard.ids == [second.id]
 
 
 async def test_every_queue_is_replicated_bounded_in_deliveries_and_never_expires(
@@ -136,77 +83,6 @@ async def test_what_exceeds_the_queue_s_own_limit_is_a_dead_letter(
     async with consuming(bus, heard, topic=WORKER):
         await heard.until(1)
     assert heard.ids == [poison.id]
-
-
-async def test_what_is_no_message_of_ours_is_a_dead_letter_and_stays_one(
-    url: str, broker: Broker, house: House
-) -> None:
-    bus, heard, known = BrokerBus(broker, house.store, CLOCK, SETTINGS), Heard(), parcel()
-    await broker.publish([known])
-    async with await aio_pika.connect(url) as connection:
-        channel = await connection.channel()
-        stranger = aio_pika.Message(b"\xff not ours")
-        await channel.default_exchange.publish(stranger, f"{NAME}.turns.0")
-    async with consuming(bus, heard):
-        while not (letters := await bus.dead()):  # noqa: ASYNC110  nobody signals it
-            await asyncio.sleep(0)
-        await heard.until(1)
-    assert [letter.reason for letter in letters] == ["UnknownEventError"]
-    assert await bus.replay([letters[0].id]) == 0
-    assert await bus.dead() == letters
-
-
-async def test_processes_divide_a_topic_and_keep_every_key_in_order(url: str, house: House) -> None:
-    leases, order, by_process = MemoryLeases(CLOCK), dict[str, list[str]](), [Heard(), Heard()]
-    running: set[str] = set()
-
-    def noting(mine: Heard) -> Heard:
-        class Noting(Heard):
-            async def __call__(self, delivery: Delivery) -> None:
-                assert delivery.key not in running
-                running.add(delivery.key)
-                await asyncio.sleep(0)
-                running.remove(delivery.key)
-                if delivery.id not in order.setdefault(delivery.key, []):
-                    order[delivery.key].append(delivery.id)
-                await mine(delivery)
-
-        return Noting()
-
-    sent: dict[str, list[str]] = {f"key-{number}": [] for number in range(12)}
-    async with AsyncExitStack() as stack:
-        brokers = [await stack.enter_async_context(rabbit_broker(url, leases)) for _ in range(2)]
-        buses = [BrokerBus(broker, house.store, CLOCK, SETTINGS) for broker in brokers]
-
-        async def send(rounds: int) -> None:
-            for _ in range(rounds):
-                parcels = [parcel(key) for key in sent]
-                for each in parcels:
-                    sent[each.key].append(each.id)
-                await brokers[0].publish(parcels)
-
-        async def arrived() -> None:
-            while sum(map(len, order.values())) < sum(map(len, sent.values())):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-
-        async with consuming(buses[0], noting(by_process[0])):
-            await send(5)
-            async with consuming(buses[1], noting(by_process[1])):
-                while not by_process[1].deliveries:
-                    await send(1)
-                await send(5)
-                await arrived()
-            await send(5)
-            await arrived()
-    assert order == sent
-
-
-async def test_the_work_of_a_worker_who_is_gone_is_routed_anew(
-    broker: Broker, house: House
-) -> None:
-    from tests.roles.relay.stranding import reclaimed_from
-
-    assert await reclaimed_from(broker, house) == 3
 
 
 @pytest.mark.parametrize("at", ["127.0.0.1:1", "guest:wrong@{address}"])

@@ -8,10 +8,10 @@ from tertulia.adapters.rabbitmq.letters import Shelf
 from tertulia.adapters.rabbitmq.link import Link
 from tertulia.adapters.rabbitmq.publishing import Publisher
 from tertulia.adapters.rabbitmq.settings import RabbitmqSettings
-from tertulia.adapters.rabbitmq.shares import Division
 from tertulia.adapters.rabbitmq.topology import Topology
 from tertulia.domain.events import inference_worker
 from tertulia.ports.broker import Broker, Hands, Letter, Parcel
+from tertulia.ports.broker_shares import Division
 from tertulia.ports.leases import Leases
 from tertulia.ports.store import TopicDepth
 

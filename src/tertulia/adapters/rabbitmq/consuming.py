@@ -1,38 +1,30 @@
 """Consuming the queues of a topic that are ours."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final, cast
 
-import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aiormq.channel import Channel as Wire
 
 from tertulia.adapters.rabbitmq.link import Link, close, translated
 from tertulia.adapters.rabbitmq.publishing import Publisher
-from tertulia.adapters.rabbitmq.shares import Division
 from tertulia.adapters.rabbitmq.topology import Topology
-from tertulia.kit.metrics import BUS_BROKER_LOST
 from tertulia.kit.tasks import uninterrupted
 from tertulia.ports.broker import Hands, Letter
-from tertulia.ports.bus import BusUnavailableError
+from tertulia.ports.broker_shares import Division, consume_shares
 
-AGAIN_S: Final = 0.2
-AGAIN_MAX_S: Final = 2.0
 ACK_S: Final = 2.0  # the driver's queue is full when its connection hangs
-
-log = structlog.stdlib.get_logger(__name__)
 
 
 class _Delivered:
     """Held (ports.broker)."""
 
-    def __init__(self, message: AbstractIncomingMessage, share: str, publisher: Publisher) -> None:
+    def __init__(self, message: AbstractIncomingMessage, ours: "_Ours") -> None:
         self._message = message
-        self._publisher = publisher
+        self._ours = ours
         self.data = message.body
-        self.share = share
+        self.share = ours.queue
         self.returns = cast("int", message.headers.get("x-delivery-count", 0))
 
     async def done(self) -> None:
@@ -42,9 +34,10 @@ class _Delivered:
                 # Nothing comes back. An acknowledgement that is lost with its connection means
                 # that the message comes again.
                 await wire.basic_ack(cast("int", self._message.delivery_tag), wait=False)
+        self._ours.in_hand -= 1
 
     async def bury(self, letter: Letter) -> None:
-        await self._publisher.bury(self._message.message_id or "", letter)
+        await self._ours.publisher.bury(self._message.message_id or "", letter)
         await self.done()
 
 
@@ -76,64 +69,31 @@ class Consumption:
     async def run(self, division: Division | None) -> None:
         """Until cancelled. None: all queues, whoever else there is."""
         queues = self._topology.queues(self._topic)
-        async with asyncio.TaskGroup() as group:
-            if division is None:
-                for queue in queues:
-                    group.create_task(self._consume_for_ever(queue))
-            else:
-                group.create_task(self._follow(division, queues, group))
-
-    async def _follow(
-        self, division: Division, queues: Sequence[str], group: asyncio.TaskGroup
-    ) -> None:
-        running: dict[str, asyncio.Task[None]] = {}
-        async with division.joined():
-            try:
-                while True:
-                    ours = division.ours(queues)
-                    for queue in set(running) - set(ours):
-                        running[queue].cancel()
-                    running = {q: task for q, task in running.items() if not task.done()}
-                    for queue in set(ours) - set(running):
-                        running[queue] = group.create_task(self._consume_for_ever(queue))
-                    await division.pause()
-                    await division.look()
-            finally:
-                # Our place is free once our queues are.
-                for task in running.values():
-                    task.cancel()
-                if running:
-                    await uninterrupted(_ended(running.values()))
-
-    async def _consume_for_ever(self, queue: str) -> None:
-        """Over any number of connections."""
-        pause_s = AGAIN_S
-        while True:
-            began = asyncio.get_running_loop().time()
-            try:
-                await self._consume(queue)
-            except BusUnavailableError as error:
-                BUS_BROKER_LOST.labels(self._topic).inc()
-                log.warning("queue lost", queue=queue, error=error.message)
-            if asyncio.get_running_loop().time() - began > AGAIN_MAX_S:
-                pause_s = AGAIN_S
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, AGAIN_MAX_S)
+        await consume_shares(self._topic, queues, division, self._consume)
 
     async def _consume(self, queue: str) -> None:
-        """Until the channel is lost. Closing it gives back, at once and in order, what is not
-        acknowledged; cancelling the consumer first would let the next one run ahead of that."""
-        await self._publisher.declare(self._topic)
+        """Until it is lost."""
+        while await self._consume_on_a_channel(queue):
+            pass
+
+    async def _consume_on_a_channel(self, queue: str) -> bool:
+        """Whether to go on at once, on another channel. Closing one gives back, at once and in
+        order, what is not acknowledged; cancelling the consumer first would let the next one run
+        ahead of that."""
+        with translated():
+            await self._publisher.declare(self._topic)
         channel = await self._link.channel()
         ours = _Ours(self._hands, queue, self._publisher)
+        idle = False
         try:
             with translated():
                 await ours.begin(channel, self._prefetch, self._timeout_s)
-                await ours.watch(channel, self._look_s)
-            # The next attempt makes the queue anew if it was deleted.
-            self._publisher.declared.discard(self._topic)
+                idle = await ours.watch(channel, self._look_s)
+            return idle
         finally:
             ours.closing = True
+            if not idle:  # it may be deleted: the next attempt makes it anew
+                self._publisher.declared.discard(self._topic)
             await uninterrupted(self._give_back(queue, channel))
 
     async def _give_back(self, queue: str, channel: AbstractChannel) -> None:
@@ -146,10 +106,12 @@ class _Ours:
 
     def __init__(self, hands: Hands, queue: str, publisher: Publisher) -> None:
         self._hands = hands
-        self._queue = queue
-        self._publisher = publisher
-        self.lost = asyncio.Event()
+        self.queue = queue
+        self.publisher = publisher
+        self.in_hand = 0
         self.closing = False
+        self._lost = asyncio.Event()
+        self._heard = True
 
     async def begin(self, channel: AbstractChannel, prefetch: int, timeout_s: float) -> None:
         async with asyncio.timeout(timeout_s):
@@ -157,27 +119,30 @@ class _Ours:
             channel.close_callbacks.add(self._on_lost)
             wire = await channel.get_underlay_channel()
             wire.on_consumer_cancel_callbacks.add(self._on_lost)
-            queue = await channel.get_queue(self._queue, ensure=False)
+            queue = await channel.get_queue(self.queue, ensure=False)
             await queue.consume(self._on_message)
 
-    async def watch(self, channel: AbstractChannel, look_s: float) -> None:
-        """Until the queue is lost."""
-        while not self.lost.is_set():
+    async def watch(self, channel: AbstractChannel, look_s: float) -> bool:
+        """Until the queue is lost; whether it is only idle. A queue that was deleted and made anew
+        at once may list this consumer and give it nothing: one that gets nothing is renewed."""
+        while not self._lost.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(look_s):
-                    await self.lost.wait()
-                    return
-            seen = await channel.declare_queue(self._queue, passive=True, timeout=look_s)
+                    await self._lost.wait()
+                    return False
+            seen = await channel.declare_queue(self.queue, passive=True, timeout=look_s)
             if not seen.declaration_result.consumer_count:
-                return
+                return False
+            if not (self._heard or self.in_hand):
+                return True
+            self._heard = False
+        return False
 
     async def _on_message(self, message: AbstractIncomingMessage) -> None:
+        self._heard = True
         if not self.closing:
-            self._hands.take(_Delivered(message, self._queue, self._publisher))
+            self.in_hand += 1
+            self._hands.take(_Delivered(message, self))
 
     def _on_lost(self, *_: object) -> None:
-        self.lost.set()
-
-
-async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
-    await asyncio.wait(list(tasks))
+        self._lost.set()

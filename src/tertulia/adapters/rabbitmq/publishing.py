@@ -34,6 +34,7 @@ class Publisher:
         self._confirm_s = confirm_s
         self._channel: AbstractChannel | None = None
         self._opening = asyncio.Lock()
+        self._declaring = asyncio.Lock()
         self.declared: set[str] = set()
 
     async def publish(self, parcels: Sequence[Parcel]) -> frozenset[str]:
@@ -68,8 +69,17 @@ class Publisher:
 
     async def declare(self, topic: str) -> None:
         """Make the topic's queues, and let it be known that there are."""
-        if topic in self.declared:
-            return
+        async with self._declaring:
+            if topic not in self.declared:
+                await self._declare(topic)
+                self.declared.add(topic)
+
+    async def close(self) -> None:
+        """The channel; the link stays."""
+        if self._channel is not None:
+            await close(self._channel, self._confirm_s)
+
+    async def _declare(self, topic: str) -> None:
         async with self._link.brief_channel(confirms=True) as channel:
             await channel.declare_queue(self._topology.dead, durable=True, arguments=PLAIN)
             await channel.declare_queue(self._topology.topics, durable=True, arguments=PLAIN)
@@ -82,12 +92,6 @@ class Publisher:
                 properties=_properties(topic),
                 mandatory=True,
             )
-        self.declared.add(topic)
-
-    async def close(self) -> None:
-        """The channel; the link stays."""
-        if self._channel is not None:
-            await close(self._channel, self._confirm_s)
 
     async def _wire(self) -> Wire:
         """The driver's channel itself: it does not wait for the socket after each message."""

@@ -21,5 +21,5 @@ class RabbitmqSettings(Settings):
     at a third of this."""
 
     look_s: float = Field(default=15.0, gt=0)
-    """How often to see whether the broker still knows a consumer: it does not always tell when a
-    queue was deleted and made anew."""
+    """How often to see whether the broker still knows a consumer, and to renew one that gets
+    nothing: it does not always tell when a queue was deleted and made anew."""
