@@ -8,9 +8,11 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aio_pika
+from nats.aio.client import Client
+from nats.js.api import ConsumerConfig
 
 from bench.figures import Figure, at_least
 from tertulia.adapters.broker_bus.bus import BrokerBus, BrokerCarrier
@@ -18,6 +20,8 @@ from tertulia.adapters.broker_bus.settings import BusSettings
 from tertulia.adapters.keyfile.vault import MemoryVault
 from tertulia.adapters.memory.leases import MemoryLeases
 from tertulia.adapters.memory.signals import MemorySignals
+from tertulia.adapters.nats.broker import open_nats
+from tertulia.adapters.nats.settings import NatsSettings
 from tertulia.adapters.outbox_bus.bus import NothingToCarry, OutboxBus
 from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
 from tertulia.adapters.rabbitmq.broker import open_rabbitmq
@@ -32,6 +36,7 @@ from tertulia.ports.signals import Signals
 from tertulia.ports.store import Store
 from tertulia.roles.relay.role import carry_for_ever
 from tertulia.roles.relay.settings import RelaySettings
+from tests.servers.nats import NATS
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.session import Session
 
@@ -61,6 +66,10 @@ def measure() -> list[Figure]:
             over = partial(rabbitmq, server.url)
             rate = asyncio.run(_per_s(place / "r.db", over))
         figures.append(_figure("RabbitMQ", rate, bare=f"{bare:,.0f}/s confirmed and acknowledged"))
+        with Session(place, os.getpid()).private(NATS) as server:
+            bare = asyncio.run(bare_nats(server.url))
+            rate = asyncio.run(_per_s(place / "n.db", partial(nats, server.url)))
+        figures.append(_figure("NATS", rate, bare=f"{bare:,.0f}/s confirmed and acknowledged"))
     return figures
 
 
@@ -123,6 +132,19 @@ async def rabbitmq(url: str, store: Store, _: Signals) -> AsyncGenerator[tuple[B
         yield _over(broker, store, settings)
 
 
+@asynccontextmanager
+async def nats(url: str, store: Store, _: Signals) -> AsyncGenerator[tuple[Bus, Carrier]]:
+    settings = BusSettings()
+    async with open_nats(
+        url,
+        MemoryLeases(CLOCK),
+        NatsSettings(),
+        name=settings.name,
+        confirm_s=settings.confirm_s,
+    ) as broker:
+        yield _over(broker, store, settings)
+
+
 def _over(broker: Broker, store: Store, settings: BusSettings) -> tuple[Bus, Carrier]:
     return BrokerBus(broker, store, CLOCK, settings), BrokerCarrier(broker)
 
@@ -153,3 +175,29 @@ async def bare_rabbitmq(url: str) -> float:
             await asyncio.gather(*(publish(message, queue.name) for _ in range(500)))
         await done.wait()
         return MESSAGES / (time.perf_counter() - began)
+
+
+async def bare_nats(url: str) -> float:
+    """nats-py by itself: one work queue, 500 confirms awaited at once, each acknowledged."""
+    seen = 0
+    done = asyncio.Event()
+    client: Any = Client()
+    await client.connect(url)
+    js = client.jetstream()
+    await js.add_stream(name="bare", subjects=["bare"], retention="workqueue", storage="file")
+
+    async def take(message: Any) -> None:
+        nonlocal seen
+        await message.ack()
+        seen += 1
+        if seen == MESSAGES:
+            done.set()
+
+    await js.subscribe("bare", cb=take, manual_ack=True, config=ConsumerConfig(max_ack_pending=500))
+    began = time.perf_counter()
+    for _ in range(MESSAGES // 500):
+        await asyncio.gather(*(js.publish("bare", b"x" * 300) for _ in range(500)))
+    await done.wait()
+    took_s = time.perf_counter() - began
+    await client.close()
+    return MESSAGES / took_s

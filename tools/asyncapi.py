@@ -21,6 +21,22 @@ FILE: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "a
 TOPIC: Final = re.compile(r"Topic `([^`]+)`")
 SCHEMA: Final = "#/components/schemas/{name}"
 
+SERVERS: Final = {
+    "rabbitmq": {
+        "host": "rabbitmq.example:5672",
+        "protocol": "amqp",
+        "description": "A topic is the quorum queues `tertulia.{topic}.{partition}`, a worker's is "
+        "the queue `tertulia.{topic}`. Dead letters are in `tertulia.dead`.",
+    },
+    "nats": {
+        "host": "nats.example:4222",
+        "protocol": "nats",
+        "description": "JetStream: a topic is the subjects `tertulia.{topic}.{partition}` of the "
+        "stream `tertulia`, dots within the topic written `=2E`. Dead letters are in the stream "
+        "`tertulia_dead`.",
+    },
+}
+
 
 def document() -> dict[str, Any]:
     """An AsyncAPI 3 document: a channel for each topic, a message for each kind of event."""
@@ -37,6 +53,7 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
+        "servers": SERVERS,
         "channels": {_name(topic): _channel(topic, kinds) for topic, kinds in topics.items()},
         "operations": {
             f"{action}_{_name(topic)}": {

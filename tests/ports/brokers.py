@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import pytest
 
@@ -19,7 +19,8 @@ from tertulia.ports.broker import Broker, Parcel
 from tertulia.ports.bus import Handler
 from tertulia.ports.leases import Leases
 from tertulia.ports.store import UnreadMessage
-from tests.ports.buses import EVENT, NAME, rabbit_broker
+from tests.ports.buses import EVENT, NAME, nats_broker, rabbit_broker
+from tests.servers.nats import NATS
 from tests.servers.rabbitmq import RabbitMQ
 
 WORKER: Final = inference_topic(CharacterId("assistant"), "w-1.pods")
@@ -102,7 +103,31 @@ async def on_rabbitmq(request: pytest.FixtureRequest) -> AsyncGenerator[Place]:
             yield Place(url=url, opens=rabbit_broker, intrude=intrude, destroy=destroy)
 
 
+@asynccontextmanager
+async def on_nats(request: pytest.FixtureRequest) -> AsyncGenerator[Place]:
+    from nats.aio.client import Client
+    from nats.js.errors import NoStreamResponseError
+
+    server: NATS = request.getfixturevalue("nats")
+    client: Any = Client()
+    await client.connect(server.url)
+    js = client.jetstream()
+
+    async def intrude(data: bytes) -> bool:
+        try:
+            await js.publish(f"{NAME}.turns.0", data)
+        except NoStreamResponseError:
+            return False
+        return True
+
+    async def destroy() -> None:
+        await js.delete_stream(NAME)
+
+    yield Place(url=server.url, opens=nats_broker, intrude=intrude, destroy=destroy)
+    await client.close()
+
+
 PLACES: Final[
     Mapping[str, Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Place]]]
-] = {"rabbitmq": on_rabbitmq}
+] = {"rabbitmq": on_rabbitmq, "nats": on_nats}
 """Every adapter of Broker."""

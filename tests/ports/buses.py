@@ -2,12 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import pytest
 
@@ -30,6 +30,7 @@ from tertulia.ports.store import Store
 from tertulia.roles.relay.role import carry_for_ever
 from tertulia.roles.relay.settings import RelaySettings
 from tests.ports.stores import KEYRING, database, turn_requested
+from tests.servers.nats import NATS
 from tests.servers.rabbitmq import RabbitMQ
 
 ATTEMPTS: Final = 3
@@ -242,11 +243,68 @@ async def on_rabbitmq(request: pytest.FixtureRequest, folder: Path) -> AsyncGene
             yield line
 
 
+@asynccontextmanager
+async def nats_broker(
+    url: str, leases: Leases | None = None, *, confirm_s: float = 10, ack_s: float = 30
+) -> AsyncGenerator[Broker]:
+    from tertulia.adapters.nats.broker import open_nats
+    from tertulia.adapters.nats.settings import NatsSettings
+
+    settings = NatsSettings(partitions=3, share_s=0.3, heartbeat_s=0.2, answer_s=0.5, ack_s=ack_s)
+    async with open_nats(
+        url, leases or MemoryLeases(CLOCK), settings, name=NAME, confirm_s=confirm_s
+    ) as broker:
+        yield broker
+
+
+@asynccontextmanager
+async def on_nats(request: pytest.FixtureRequest, folder: Path) -> AsyncGenerator[Line]:
+    from nats.aio.client import Client
+
+    server: NATS = request.getfixturevalue("nats")
+
+    @asynccontextmanager
+    async def die(topic: str) -> AsyncGenerator[None]:
+        taken = asyncio.Event()
+
+        async def take(_: object) -> None:
+            taken.set()
+
+        client = Client()
+        await client.connect(server.url)  # pyright: ignore[reportUnknownMemberType]  partial
+        for number in range(3):
+            await push_to(client, f"{NAME}.{topic}.{number}", take)
+        await taken.wait()
+        yield
+        await client.close()
+
+    async with nats_broker(server.url) as broker, carried(folder, broker, die) as line:
+        yield line
+
+
+async def push_to(client: Any, subject: str, take: Callable[[Any], Awaitable[None]]) -> None:
+    """Consume as a process does that will never say what became of it."""
+    from nats.js.api import ConsumerConfig
+
+    inbox = client.new_inbox()
+    await client.subscribe(inbox, cb=take)
+    config = ConsumerConfig(
+        durable_name=subject.removeprefix(f"{NAME}.").replace(".", "_"),
+        deliver_subject=inbox,
+        filter_subject=subject,
+        max_ack_pending=9,
+        max_deliver=-1,
+        idle_heartbeat=0.2,
+    )
+    await client.jetstream().add_consumer(NAME, config)
+
+
 Opened = Callable[[pytest.FixtureRequest, Path], AbstractAsyncContextManager[Line]]
 
 BUSES: Final[Mapping[str, Opened]] = {
     "outbox": on_outbox,
     "outbox-postgresql": on_outbox_of_postgresql,
     "rabbitmq": on_rabbitmq,
+    "nats": on_nats,
 }
 """Every adapter of the port. What joins here must pass the whole suite."""

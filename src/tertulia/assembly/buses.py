@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from tertulia.adapters.broker_bus.settings import EXTRAS, BusSettings
+from tertulia.adapters.nats.settings import NatsSettings
 from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
 from tertulia.adapters.rabbitmq.settings import RabbitmqSettings
 from tertulia.kit.clock import Clock
@@ -32,14 +33,18 @@ class ChosenBroker:
 
 @asynccontextmanager
 async def chosen_broker(
-    leases: Leases, settings: BusSettings, rabbitmq: RabbitmqSettings
+    leases: Leases, settings: BusSettings, rabbitmq: RabbitmqSettings, nats: NatsSettings
 ) -> AsyncGenerator[ChosenBroker]:
     """DriverMissingError when the driver for `bus.url` is not installed."""
     if not settings.address:
         yield ChosenBroker(None)
         return
     try:
-        opened = _opened(leases, settings, rabbitmq)
+        match EXTRAS[settings.scheme]:
+            case "rabbitmq":
+                opened = _rabbitmq(leases, settings, rabbitmq)
+            case "nats":
+                opened = _nats(leases, settings, nats)
     except ImportError as error:
         extra = EXTRAS[settings.scheme]
         msg = f"{settings.scheme}:// needs {error.name}: install tertulia[{extra}]."
@@ -48,7 +53,7 @@ async def chosen_broker(
         yield ChosenBroker(broker)
 
 
-def _opened(
+def _rabbitmq(
     leases: Leases, settings: BusSettings, rabbitmq: RabbitmqSettings
 ) -> AbstractAsyncContextManager[Broker]:
     from tertulia.adapters.rabbitmq.broker import open_rabbitmq
@@ -60,6 +65,16 @@ def _opened(
         name=settings.name,
         returns=settings.returns,
         confirm_s=settings.confirm_s,
+    )
+
+
+def _nats(
+    leases: Leases, settings: BusSettings, nats: NatsSettings
+) -> AbstractAsyncContextManager[Broker]:
+    from tertulia.adapters.nats.broker import open_nats
+
+    return open_nats(
+        settings.address, leases, nats, name=settings.name, confirm_s=settings.confirm_s
     )
 
 

@@ -10,6 +10,7 @@ from tertulia.adapters.broker_bus.settings import BusSettings
 from tertulia.adapters.embedded.settings import ModelsSettings
 from tertulia.adapters.keyfile.settings import MasterKeySettings
 from tertulia.adapters.memory.leases import MemoryLeases
+from tertulia.adapters.nats.settings import NatsSettings
 from tertulia.adapters.openai.settings import UpstreamSettings
 from tertulia.adapters.rabbitmq.settings import RabbitmqSettings
 from tertulia.adapters.redis.settings import RedisSettings
@@ -115,8 +116,10 @@ async def broker(settings: SettingsInForce) -> str | None:
     """The broker that `bus.url` names, without its password; None when the outbox is the bus.
     BusUnavailableError when it does not answer."""
     given = settings.of(BusSettings)
-    wanted = chosen_broker(MemoryLeases(SystemClock()), given, settings.of(RabbitmqSettings))
-    async with wanted as chosen:
+    leases = MemoryLeases(SystemClock())
+    async with chosen_broker(
+        leases, given, settings.of(RabbitmqSettings), settings.of(NatsSettings)
+    ) as chosen:
         if chosen.broker is None:
             return None
         await chosen.broker.check()

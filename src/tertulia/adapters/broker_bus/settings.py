@@ -1,13 +1,21 @@
 """Which broker, and how messages are retried on it."""
 
-from typing import Annotated, ClassVar, Final
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
 from tertulia.kit.settings import Settings
 
-EXTRAS: Final = {"amqp": "rabbitmq", "amqps": "rabbitmq"}
+Extra = Literal["rabbitmq", "nats"]
+
+EXTRAS: Final[Mapping[str, Extra]] = {
+    "amqp": "rabbitmq",
+    "amqps": "rabbitmq",
+    "nats": "nats",
+    "tls": "nats",
+}
 """By the scheme of `url`: what has to be installed for it."""
 
 
@@ -25,8 +33,8 @@ class BusSettings(Settings):
     section: ClassVar[str] = "bus"
 
     url: Annotated[SecretStr, AfterValidator(_known)] = SecretStr("")
-    """Empty: no broker. Else `amqp://` or `amqps://` (RabbitMQ), with user and password where there
-    are any."""
+    """Empty: no broker. Else `amqp://` or `amqps://` (RabbitMQ), `nats://` or `tls://` (NATS), with
+    user and password where there are any."""
 
     name: str = Field(default="tertulia", pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
     """What queues, streams and topics on the broker begin with; another for each installation

@@ -1,0 +1,1 @@
+"""NATS JetStream as the broker of the bus: one work queue, a consumer for each share of a topic."""

@@ -1,0 +1,169 @@
+"""The connection: opened when it is needed, opened anew when it is gone."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import ConnectionClosedError
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig, ConsumerInfo
+from nats.js.errors import APIError
+
+from tertulia.kit.tasks import uninterrupted
+from tertulia.ports.bus import BusUnavailableError
+
+PING_S: Final = 5  # a server that vanished without a word is noticed after three
+CONNECT_S: Final = 2
+
+T = TypeVar("T")
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Whatever the driver raises is BusUnavailableError; it also cancels those that wait for a
+    message when the connection breaks, and they are not to be taken for told to stop."""
+    try:
+        yield
+    except (NatsError, OSError, TimeoutError) as error:
+        raise BusUnavailableError(_sentence(error)) from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise BusUnavailableError(_sentence(error)) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A connection that does not heal: once it is lost, nothing more comes of it."""
+
+    client: Client
+    js: JetStreamContext
+    lost: asyncio.Event
+
+    async def answer(self, asking: Coroutine[Any, Any, T]) -> T:
+        """What `asking` returns; ConnectionClosedError as soon as the connection is lost, where the
+        driver would wait on."""
+        asked, lost = asyncio.ensure_future(asking), asyncio.create_task(self.lost.wait())
+        try:
+            await asyncio.wait({asked, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if not asked.done():
+                raise ConnectionClosedError
+            return asked.result()
+        finally:
+            for task in (asked, lost):
+                task.cancel()
+
+    async def listen(
+        self, inbox: str, on_message: Callable[[Msg], Awaitable[None]] | None = None
+    ) -> Subscription:
+        """Without a callback, ask the subscription."""
+        return await self.client.subscribe(inbox, cb=on_message)  # pyright: ignore[reportUnknownMemberType]  its annotations are partial
+
+    async def consumer(self, stream: str, config: ConsumerConfig) -> ConsumerInfo:
+        """Make it, or give an existing one this configuration."""
+        return await self.answer(self.js.add_consumer(stream, config))  # pyright: ignore[reportUnknownMemberType]  its annotations are partial
+
+
+@dataclass(slots=True)
+class Link:
+    """One connection at a time."""
+
+    url: str
+    timeout_s: float
+    _line: Line | None = None
+    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def line(self) -> Line:
+        """The connection, made anew if need be. Raises what the driver raises."""
+        async with self._opening:
+            if self._line is None or self._line.lost.is_set():
+                await self._close()
+                async with asyncio.timeout(self.timeout_s):
+                    self._line = await _connected(self.url, self.timeout_s)
+            return self._line
+
+    async def close(self) -> None:
+        """With all its subscriptions."""
+        async with self._opening:
+            await self._close()
+
+    async def _close(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            await _closed(line.client, self.timeout_s)
+
+
+async def _connected(url: str, timeout_s: float) -> Line:
+    client, lost = Client(), asyncio.Event()
+
+    async def on_closed() -> None:
+        lost.set()
+
+    try:
+        await client.connect(  # pyright: ignore[reportUnknownMemberType]  its annotations are partial
+            **_address(url),
+            closed_cb=on_closed,
+            error_cb=_on_error,
+            # What is sent while a connection heals would arrive late, after its successors.
+            allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0.1,  # pyright: ignore[reportArgumentType]  any number will do
+            connect_timeout=CONNECT_S,
+            ping_interval=PING_S,
+        )
+    except BaseException:
+        await uninterrupted(_closed(client, CONNECT_S))
+        raise
+    js = client.jetstream(timeout=timeout_s)  # pyright: ignore[reportUnknownMemberType]  its annotations are partial
+    return Line(client=client, js=js, lost=lost)
+
+
+async def _closed(client: Client, timeout_s: float) -> None:
+    with suppress(BusUnavailableError), translated():
+        async with asyncio.timeout(timeout_s):
+            await client.close()
+
+
+def _address(url: str) -> dict[str, Any]:
+    """`nats://user:password@host:4222,other:4222`: all servers of a cluster are signed in to alike.
+    A name without a password is a token. `tls://` asks for TLS; `cafile`, `certfile` and `keyfile`
+    in the query are paths of PEM files for it."""
+    parts = urlsplit(url)
+    signing, _, hosts = parts.netloc.rpartition("@")
+    user, colon, password = signing.partition(":")
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    address: dict[str, Any] = {
+        "servers": [f"{parts.scheme}://{host}" for host in hosts.split(",") if host]
+    }
+    if colon:
+        address |= {"user": unquote(user), "password": unquote(password)}
+    elif user:
+        address["token"] = unquote(user)
+    if parts.scheme == "tls" or "cafile" in query:
+        context = ssl.create_default_context(cafile=query.get("cafile"))
+        if "certfile" in query:
+            context.load_cert_chain(query["certfile"], query.get("keyfile"))
+        address["tls"] = context
+    return address
+
+
+async def _on_error(error: Exception) -> None:
+    log.debug("nats", error=type(error).__name__)
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, APIError):
+        return f"NATS refuses: {error.description}."
+    return f"NATS does not answer ({type(error).__name__})."
