@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from nats.js.api import ConsumerConfig
 from bench.figures import Figure, at_least
 from tertulia.adapters.broker_bus.bus import BrokerBus, BrokerCarrier
 from tertulia.adapters.broker_bus.settings import BusSettings
+from tertulia.adapters.kafka.broker import open_kafka
+from tertulia.adapters.kafka.settings import KafkaSettings
 from tertulia.adapters.keyfile.vault import MemoryVault
 from tertulia.adapters.memory.leases import MemoryLeases
 from tertulia.adapters.memory.signals import MemorySignals
@@ -36,6 +39,7 @@ from tertulia.ports.signals import Signals
 from tertulia.ports.store import Store
 from tertulia.roles.relay.role import carry_for_ever
 from tertulia.roles.relay.settings import RelaySettings
+from tests.servers.kafka import Kafka
 from tests.servers.nats import NATS
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.session import Session
@@ -70,6 +74,11 @@ def measure() -> list[Figure]:
             bare = asyncio.run(bare_nats(server.url))
             rate = asyncio.run(_per_s(place / "n.db", partial(nats, server.url)))
         figures.append(_figure("NATS", rate, bare=f"{bare:,.0f}/s confirmed and acknowledged"))
+        with Session(place, os.getpid()).private(Kafka) as server:
+            bare = asyncio.run(bare_kafka(server.address))
+            over = partial(kafka, server.url)
+            rate = asyncio.run(_per_s(place / "k.db", over))
+        figures.append(_figure("Kafka", rate, bare=f"{bare:,.0f}/s confirmed and fetched"))
     return figures
 
 
@@ -145,6 +154,15 @@ async def nats(url: str, store: Store, _: Signals) -> AsyncGenerator[tuple[Bus, 
         yield _over(broker, store, settings)
 
 
+@asynccontextmanager
+async def kafka(url: str, store: Store, _: Signals) -> AsyncGenerator[tuple[Bus, Carrier]]:
+    settings, of_kafka = BusSettings(), KafkaSettings(replication=1)
+    async with open_kafka(
+        url, of_kafka, name=settings.name, confirm_s=settings.confirm_s
+    ) as broker:
+        yield _over(broker, store, settings)
+
+
 def _over(broker: Broker, store: Store, settings: BusSettings) -> tuple[Bus, Carrier]:
     return BrokerBus(broker, store, CLOCK, settings), BrokerCarrier(broker)
 
@@ -201,3 +219,41 @@ async def bare_nats(url: str) -> float:
     took_s = time.perf_counter() - began
     await client.close()
     return MESSAGES / took_s
+
+
+async def bare_kafka(address: str) -> float:
+    """Aiokafka by itself: one partition, 500 confirms awaited at once, all committed at the end."""
+    driver: Any = import_module("aiokafka")  # it has no types
+    await _make_topic(address)
+    seen = 0
+    async with (
+        driver.AIOKafkaProducer(
+            bootstrap_servers=address, acks="all", enable_idempotence=True
+        ) as producer,
+        driver.AIOKafkaConsumer(
+            "bare",
+            bootstrap_servers=address,
+            group_id="bare",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        ) as consumer,
+    ):
+        began = time.perf_counter()
+        for _ in range(MESSAGES // 500):
+            sent = [await producer.send("bare", b"x" * 300) for _ in range(500)]
+            await asyncio.gather(*sent)
+        while seen < MESSAGES:
+            for records in (await consumer.getmany(timeout_ms=1000)).values():
+                seen += len(records)
+        await consumer.commit()
+        return MESSAGES / (time.perf_counter() - began)
+
+
+async def _make_topic(address: str) -> None:
+    administration: Any = import_module("aiokafka.admin")
+    admin = administration.AIOKafkaAdminClient(bootstrap_servers=address)
+    await admin.start()
+    try:
+        await admin.create_topics([administration.NewTopic("bare", 1, 1)])
+    finally:
+        await admin.close()

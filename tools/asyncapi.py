@@ -15,10 +15,26 @@ import msgspec
 
 from tertulia import __version__
 from tertulia.adapters.broker_bus.envelope import Envelope
+from tertulia.adapters.broker_bus.settings import BusSettings
+from tertulia.adapters.kafka.settings import KafkaSettings
+from tertulia.adapters.kafka.topology import Topology
 from tertulia.domain.events import EVENTS, Event
 
 FILE: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "asyncapi.json"
 TOPIC: Final = re.compile(r"Topic `([^`]+)`")
+SERVERS: Final = {
+    "rabbitmq": {"host": "rabbitmq.example", "protocol": "amqps"},
+    "kafka": {"host": "kafka.example:9092", "protocol": "kafka-secure"},
+}
+"""Where a deployment may have its broker; `bus.url` chooses one."""
+
+KAFKA: Final = Topology(
+    name=BusSettings().name,
+    partitions=KafkaSettings().partitions,
+    replication=KafkaSettings().replication,
+)
+KAFKA_BINDING: Final = {"bindingVersion": "0.5.0"}
+KEY: Final = {"type": "string", "description": "What is handled in order: the conversation's id."}
 SCHEMA: Final = "#/components/schemas/{name}"
 
 SERVERS: Final = {
@@ -52,6 +68,7 @@ def document() -> dict[str, Any]:
             "message may come more than once, in order per key; `id` stays the same.",
             "license": {"name": "Apache-2.0"},
         },
+        "servers": SERVERS,
         "defaultContentType": "application/json",
         "servers": SERVERS,
         "channels": {_name(topic): _channel(topic, kinds) for topic, kinds in topics.items()},
@@ -59,6 +76,7 @@ def document() -> dict[str, Any]:
             f"{action}_{_name(topic)}": {
                 "action": action,
                 "channel": {"$ref": f"#/channels/{_name(topic)}"},
+                **_bindings(action, topic),
             }
             for topic in topics
             for action in ("send", "receive")
@@ -88,7 +106,25 @@ def _channel(topic: str, kinds: list[type[Event]]) -> dict[str, Any]:
     parameters = re.findall(r"\{(\w+)\}", topic)
     if parameters:
         channel["parameters"] = {each: {"description": f"Id of the {each}."} for each in parameters}
+    name = KAFKA.name_of(topic)
+    of_kafka = {
+        "topic": name,
+        "partitions": KAFKA.count(name),
+        "replicas": KAFKA.replication,
+        "topicConfiguration": {
+            "cleanup.policy": [KAFKA.options(name)["cleanup.policy"]],
+            "retention.ms": int(KAFKA.options(name)["retention.ms"]),
+        },
+    }
+    channel["bindings"] = {"kafka": of_kafka | KAFKA_BINDING}
     return channel
+
+
+def _bindings(action: str, topic: str) -> dict[str, Any]:
+    if action == "send":
+        return {}
+    group = {"groupId": {"type": "string", "const": KAFKA.name_of(topic)}}
+    return {"bindings": {"kafka": group | KAFKA_BINDING}}
 
 
 def _message(event: type[Event]) -> dict[str, Any]:
@@ -100,6 +136,7 @@ def _message(event: type[Event]) -> dict[str, Any]:
     return {
         "name": event.kind,
         "title": f"{event.kind}, version {event.version}",
+        "bindings": {"kafka": {"key": KEY} | KAFKA_BINDING},
         "summary": " ".join((inspect.getdoc(event) or "").split()),
         "payload": {
             "allOf": [

@@ -11,8 +11,9 @@ import pytest
 
 from tertulia.kit.tasks import uninterrupted
 from tertulia.ports.bus import BusUnavailableError, Delivery
-from tests.ports.buses import Line, carried, nats_broker, rabbit_broker
+from tests.ports.buses import Line, carried, kafka_broker, nats_broker, rabbit_broker
 from tests.servers.fixtures import Private
+from tests.servers.kafka import Kafka
 from tests.servers.nats import NATS
 from tests.servers.process import Server
 from tests.servers.rabbitmq import RabbitMQ
@@ -24,7 +25,11 @@ KEYS: Final = 10
 ROUNDS: Final = 30
 KILLS: Final = (8, 20)  # rounds after which the broker is killed
 
-BROKERS: Final = {"rabbitmq": (RabbitMQ, rabbit_broker), "nats": (NATS, nats_broker)}
+BROKERS: Final = {
+    "rabbitmq": (RabbitMQ, rabbit_broker),
+    "nats": (NATS, nats_broker),
+    "kafka": (Kafka, kafka_broker),
+}
 
 Ids = dict[str, list[str]]
 """Of messages in their order, by key."""

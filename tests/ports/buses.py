@@ -22,7 +22,7 @@ from tertulia.adapters.sql.postgres import open_postgres_store
 from tertulia.adapters.sql.sqlite import open_sqlite_store
 from tertulia.domain.events import TurnRequested
 from tertulia.kit.clock import SystemClock
-from tertulia.ports.broker import Broker
+from tertulia.ports.broker import Broker, Held
 from tertulia.ports.bus import Bus, Carrier, Delivery, Handler
 from tertulia.ports.leases import Leases
 from tertulia.ports.signals import Signals
@@ -30,6 +30,7 @@ from tertulia.ports.store import Store
 from tertulia.roles.relay.role import carry_for_ever
 from tertulia.roles.relay.settings import RelaySettings
 from tests.ports.stores import KEYRING, database, turn_requested
+from tests.servers.kafka import Kafka
 from tests.servers.nats import NATS
 from tests.servers.rabbitmq import RabbitMQ
 
@@ -299,6 +300,59 @@ async def push_to(client: Any, subject: str, take: Callable[[Any], Awaitable[Non
     await client.jetstream().add_consumer(NAME, config)
 
 
+@asynccontextmanager
+async def kafka_broker(
+    url: str, *, name: str = NAME, confirm_s: float = 10, session_s: float = 3, look_s: float = 1
+) -> AsyncGenerator[Broker]:
+    from tertulia.adapters.kafka.broker import open_kafka
+    from tertulia.adapters.kafka.settings import KafkaSettings
+
+    settings = KafkaSettings(partitions=3, replication=1, session_s=session_s, look_s=look_s)
+    async with open_kafka(url, settings, name=name, confirm_s=confirm_s) as broker:
+        yield broker
+
+
+class DeathError(Exception):
+    """Of a process: nothing that it had in hand is told."""
+
+
+class Dying:
+    """Hands that die with what they hold."""
+
+    def __init__(self) -> None:
+        self.taken = asyncio.Event()
+
+    def take(self, held: Held) -> None:
+        del held
+        self.taken.set()
+
+    async def give_up(self, share: str) -> None:
+        raise DeathError(share)
+
+
+@asynccontextmanager
+async def on_kafka(request: pytest.FixtureRequest, folder: Path) -> AsyncGenerator[Line]:
+    server: Kafka = request.getfixturevalue("kafka")
+    name = server.prefix()
+
+    @asynccontextmanager
+    async def die(topic: str) -> AsyncGenerator[None]:
+        hands = Dying()
+        async with kafka_broker(server.url, name=name) as mortal:
+            task = asyncio.create_task(mortal.consume(topic, hands, concurrency=1))
+            await hands.taken.wait()
+            yield
+            task.cancel()
+            with pytest.raises(DeathError):
+                await task
+
+    async with (
+        kafka_broker(server.url, name=name) as broker,
+        carried(folder, broker, die) as line,
+    ):
+        yield line
+
+
 Opened = Callable[[pytest.FixtureRequest, Path], AbstractAsyncContextManager[Line]]
 
 BUSES: Final[Mapping[str, Opened]] = {
@@ -306,5 +360,6 @@ BUSES: Final[Mapping[str, Opened]] = {
     "outbox-postgresql": on_outbox_of_postgresql,
     "rabbitmq": on_rabbitmq,
     "nats": on_nats,
+    "kafka": on_kafka,
 }
 """Every adapter of the port. What joins here must pass the whole suite."""

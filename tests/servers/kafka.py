@@ -2,7 +2,15 @@
 
 import base64
 import uuid
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import ClassVar, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.servers import java
 from tests.servers.process import Run, Server
@@ -20,6 +28,7 @@ num.network.threads=2
 num.io.threads=4
 log.cleaner.threads=1
 log.cleaner.dedupe.buffer.size=8388608
+log.index.size.max.bytes=65536
 offsets.topic.num.partitions=4
 offsets.topic.replication.factor=1
 transaction.state.log.num.partitions=4
@@ -33,6 +42,21 @@ broker.session.timeout.ms=2000
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 """
+SECURED: Final = """\
+listeners=SASL_SSL://{address}:{port},CONTROLLER://{address}:{controller}
+advertised.listeners=SASL_SSL://{address}:{port}
+listener.security.protocol.map=SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=SASL_SSL
+sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.sasl_ssl.plain.sasl.jaas.config=\
+org.apache.kafka.common.security.plain.PlainLoginModule required \
+username="us" password="secret" user_us="secret";
+ssl.keystore.type=PEM
+ssl.keystore.location=server.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=authority.pem
+"""
 STARTED: Final = "Kafka Server started"
 
 
@@ -43,10 +67,15 @@ class Kafka(Server):
     needs = "Java and Kafka (make servers)"
     ports = 2
     start_s = 120.0
+    settings: ClassVar = SETTINGS
 
     @classmethod
     def is_installed(cls) -> bool:
         return java.is_installed("kafka")
+
+    @property
+    def url(self) -> str:
+        return f"kafka://{self.address}"
 
     def prefix(self) -> str:
         """What the names of one test's topics and groups may begin with."""
@@ -54,7 +83,9 @@ class Kafka(Server):
 
     def prepare(self) -> None:
         port, controller = self.place.ports
-        settings = SETTINGS.format(address=self.place.address, port=port, controller=controller)
+        settings = self.settings.format(
+            address=self.place.address, port=port, controller=controller
+        )
         (self.place.folder / "server.properties").write_text(settings)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = java.command("kafka", "kafka.tools.StorageTool", heap_mb=64)
@@ -68,3 +99,51 @@ class Kafka(Server):
 
     def is_ready(self) -> bool:
         return self.accepts() and STARTED in self.said()
+
+
+class SecuredKafka(Kafka):
+    """With TLS, and the user `us` whose password is `secret`."""
+
+    settings = SETTINGS + SECURED
+
+    @property
+    def url(self) -> str:
+        return f"kafkas://us:secret@{self.address}"
+
+    @property
+    def authorities(self) -> Path:
+        """Who has signed its certificate."""
+        return self.place.folder / "authority.pem"
+
+    def prepare(self) -> None:
+        key, certificate = self_signed(self.place.address)
+        (self.place.folder / "server.pem").write_bytes(key + certificate)
+        self.authorities.write_bytes(certificate)
+        super().prepare()
+
+
+def self_signed(address: str) -> tuple[bytes, bytes]:
+    """A key and its certificate for an address (PEM)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return private, certificate.public_bytes(serialization.Encoding.PEM)

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from tertulia.adapters.broker_bus.settings import EXTRAS, BusSettings
+from tertulia.adapters.kafka.settings import KafkaSettings
 from tertulia.adapters.nats.settings import NatsSettings
 from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
 from tertulia.adapters.rabbitmq.settings import RabbitmqSettings
@@ -33,7 +34,11 @@ class ChosenBroker:
 
 @asynccontextmanager
 async def chosen_broker(
-    leases: Leases, settings: BusSettings, rabbitmq: RabbitmqSettings, nats: NatsSettings
+    leases: Leases,
+    settings: BusSettings,
+    rabbitmq: RabbitmqSettings,
+    nats: NatsSettings,
+    kafka: KafkaSettings,
 ) -> AsyncGenerator[ChosenBroker]:
     """DriverMissingError when the driver for `bus.url` is not installed."""
     if not settings.address:
@@ -45,6 +50,8 @@ async def chosen_broker(
                 opened = _rabbitmq(leases, settings, rabbitmq)
             case "nats":
                 opened = _nats(leases, settings, nats)
+            case "kafka":
+                opened = _kafka(settings, kafka)
     except ImportError as error:
         extra = EXTRAS[settings.scheme]
         msg = f"{settings.scheme}:// needs {error.name}: install tertulia[{extra}]."
@@ -76,6 +83,12 @@ def _nats(
     return open_nats(
         settings.address, leases, nats, name=settings.name, confirm_s=settings.confirm_s
     )
+
+
+def _kafka(settings: BusSettings, kafka: KafkaSettings) -> AbstractAsyncContextManager[Broker]:
+    from tertulia.adapters.kafka.broker import open_kafka
+
+    return open_kafka(settings.address, kafka, name=settings.name, confirm_s=settings.confirm_s)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tertulia.adapters.broker_bus.settings import BusSettings
 from tertulia.adapters.embedded.settings import ModelsSettings
+from tertulia.adapters.kafka.settings import KafkaSettings
 from tertulia.adapters.keyfile.settings import MasterKeySettings
 from tertulia.adapters.memory.leases import MemoryLeases
 from tertulia.adapters.nats.settings import NatsSettings
@@ -118,7 +119,11 @@ async def broker(settings: SettingsInForce) -> str | None:
     given = settings.of(BusSettings)
     leases = MemoryLeases(SystemClock())
     async with chosen_broker(
-        leases, given, settings.of(RabbitmqSettings), settings.of(NatsSettings)
+        leases,
+        given,
+        settings.of(RabbitmqSettings),
+        settings.of(NatsSettings),
+        settings.of(KafkaSettings),
     ) as chosen:
         if chosen.broker is None:
             return None

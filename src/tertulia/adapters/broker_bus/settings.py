@@ -8,13 +8,15 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from tertulia.kit.settings import Settings
 
-Extra = Literal["rabbitmq", "nats"]
+Extra = Literal["rabbitmq", "nats", "kafka"]
 
 EXTRAS: Final[Mapping[str, Extra]] = {
     "amqp": "rabbitmq",
     "amqps": "rabbitmq",
     "nats": "nats",
     "tls": "nats",
+    "kafka": "kafka",
+    "kafkas": "kafka",
 }
 """By the scheme of `url`: what has to be installed for it."""
 
@@ -33,8 +35,9 @@ class BusSettings(Settings):
     section: ClassVar[str] = "bus"
 
     url: Annotated[SecretStr, AfterValidator(_known)] = SecretStr("")
-    """Empty: no broker. Else `amqp://` or `amqps://` (RabbitMQ), `nats://` or `tls://` (NATS), with
-    user and password where there are any."""
+    """Empty: no broker. Else `amqp://` or `amqps://` (RabbitMQ), `nats://` or `tls://` (NATS),
+    `kafka://` or `kafkas://` (Kafka, several nodes separated by commas), with user and password
+    where there are any."""
 
     name: str = Field(default="tertulia", pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
     """What queues, streams and topics on the broker begin with; another for each installation

@@ -1,0 +1,390 @@
+"""Kafka beyond the port: its traps, and several processes at one topic."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tertulia.adapters.broker_bus.bus import BrokerBus
+from tertulia.adapters.kafka.broker import open_kafka
+from tertulia.adapters.kafka.settings import KafkaSettings
+from tertulia.domain.events import inference_topic
+from tertulia.domain.ids import CharacterId
+from tertulia.ports.broker import Broker, Parcel
+from tertulia.ports.bus import BusUnavailableError, Delivery
+from tests.ports import kafka_member
+from tests.ports.brokers import WORKER, consuming, parcel
+from tests.ports.buses import CLOCK, SETTINGS, Heard, kafka_broker
+from tests.roles.house import House, open_house
+from tests.servers.fixtures import Private
+from tests.servers.kafka import Kafka, SecuredKafka
+
+pytestmark = pytest.mark.server
+
+driver: Any = import_module("aiokafka")  # it has no types
+administration: Any = import_module("aiokafka.admin")
+configs: Any = import_module("aiokafka.admin.config_resource")
+
+
+@pytest.fixture
+def name(kafka: Kafka) -> str:
+    return kafka.prefix()
+
+
+@pytest.fixture
+async def broker(kafka: Kafka, name: str) -> AsyncGenerator[Broker]:
+    async with kafka_broker(kafka.url, name=name) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def admin(kafka: Kafka) -> AsyncGenerator[Any]:
+    client = administration.AIOKafkaAdminClient(bootstrap_servers=kafka.address)
+    await client.start()
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncGenerator[House]:
+    async with open_house(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def bus(broker: Broker, house: House) -> BrokerBus:
+    return BrokerBus(broker, house.store, CLOCK, SETTINGS)
+
+
+async def waiting(broker: Broker) -> Mapping[str, int]:
+    return {depth.topic: depth.waiting for depth in await broker.depths()}
+
+
+async def until_waiting(broker: Broker, expected: Mapping[str, int]) -> None:
+    async with asyncio.timeout(30):
+        while await waiting(broker) != expected:  # noqa: ASYNC110  nobody signals it
+            await asyncio.sleep(0.01)
+
+
+async def test_what_is_not_confirmed_in_time_is_kept_once(private: Private) -> None:
+    """It is on its way when the broker dies, and is carried again when it is back."""
+    server, sent, after = private(Kafka), parcel(), parcel()
+    async with kafka_broker(server.url, confirm_s=3) as broker:
+        await carried(broker, parcel("first"))
+        server.kill()
+        for _ in range(2):
+            with pytest.raises(BusUnavailableError):
+                await broker.publish([sent])
+        await asyncio.to_thread(server.start)
+        assert await carried(broker, sent) == {sent.id}
+        assert await carried(broker, after) == {after.id}
+        assert (await waiting(broker)) == {"turns": 3}
+
+
+async def carried(broker: Broker, sent: Parcel) -> frozenset[str]:
+    """As the relay does it."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await broker.publish([sent])
+            except BusUnavailableError:
+                await asyncio.sleep(0.1)
+
+
+async def test_a_topic_that_was_deleted_is_made_anew_by_whoever_publishes(
+    admin: Any, broker: Broker, bus: BrokerBus, name: str
+) -> None:
+    first, second = parcel(), parcel()
+    await broker.publish([first])
+    await admin.delete_topics([f"{name}.turns"])
+    assert await broker.publish([second]) == {second.id}
+    heard = Heard()
+    async with consuming(bus, heard):
+        await heard.until(1)
+    assert heard.ids == [second.id]
+
+
+async def test_a_topic_that_was_deleted_is_consumed_when_it_is_back(
+    admin: Any, broker: Broker, bus: BrokerBus, name: str
+) -> None:
+    heard, sent = Heard(), [parcel() for _ in range(4)]
+    async with consuming(bus, heard):
+        for each in sent[:3]:
+            await broker.publish([each])
+        await heard.until(3)
+        await until_waiting(broker, {})
+        await admin.delete_topics([f"{name}.turns"])
+        assert await carried(broker, sent[3]) == {sent[3].id}
+        await heard.until(4)
+    assert heard.ids == [each.id for each in sent]
+
+
+async def test_a_message_that_is_too_large_is_refused_alone(
+    admin: Any, broker: Broker, name: str
+) -> None:
+    small, later = parcel("a"), parcel("a")
+    await broker.publish([parcel("a")])
+    limit = configs.ConfigResource(
+        configs.ConfigResourceType.TOPIC, f"{name}.turns", {"max.message.bytes": "4000"}
+    )
+    await admin.alter_configs([limit])
+    for length in (5_000, 2_000_000):  # for the broker; for the driver already
+        large = Parcel(id=f"large-{length}", topic="turns", key="b", data=b"x" * length)
+        assert large.id not in await broker.publish([large, small])
+    assert await broker.publish([later]) == {later.id}
+
+
+async def test_a_topic_that_kafka_refuses_holds_up_no_others(broker: Broker) -> None:
+    assistant = CharacterId("assistant")
+    first, refused = (parcel("k", inference_topic(assistant, worker)) for worker in ("a.b", "a_b"))
+    other = parcel()
+    assert await broker.publish([first, refused, other]) == {first.id, other.id}
+
+
+async def test_topics_keep_what_is_not_done_whatever_its_age(
+    admin: Any, broker: Broker, name: str
+) -> None:
+    await broker.publish([parcel(), parcel(topic=WORKER)])
+    await broker.letters(limit=1)
+    found = await admin.describe_topics([f"{name}.turns", f"{name}.{WORKER}", f"{name}.dead"])
+    counts = {each["topic"]: len(each["partitions"]) for each in found}
+    assert counts == {f"{name}.turns": 3, f"{name}.{WORKER}": 1, f"{name}.dead": 1}
+    for topic in counts:
+        options = await described(admin, topic)
+        assert options["retention.ms"] == options["retention.bytes"] == "-1"
+        assert options["unclean.leader.election.enable"] == "false"
+        assert options["min.insync.replicas"] == "1"
+        assert options["cleanup.policy"] == ("compact" if topic.endswith("dead") else "delete")
+
+
+async def described(admin: Any, topic: str) -> dict[str, str]:
+    kind = configs.ConfigResourceType.TOPIC
+    [answer] = await admin.describe_configs([configs.ConfigResource(kind, topic)])
+    return {entry[0]: entry[1] for entry in answer.resources[0][4]}
+
+
+async def test_what_is_done_is_dropped_by_kafka(
+    kafka: Kafka, broker: Broker, bus: BrokerBus, name: str
+) -> None:
+    heard = Heard()
+    place = driver.TopicPartition(f"{name}.{WORKER}", 0)
+    async with (
+        consuming(bus, heard, topic=WORKER),
+        driver.AIOKafkaConsumer(bootstrap_servers=kafka.address) as reader,
+    ):
+        for _ in range(3):
+            await broker.publish([parcel(topic=WORKER)])
+        await heard.until(3)
+        while (await reader.beginning_offsets([place]))[place] < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def test_a_hole_is_not_committed(broker: Broker, bus: BrokerBus) -> None:
+    heard, gate, sent = Heard(), asyncio.Event(), [parcel(k, WORKER) for k in ("slow", "a", "b")]
+
+    async def handler(delivery: Delivery) -> None:
+        if delivery.key == "slow":
+            await gate.wait()
+        await heard(delivery)
+
+    for each in sent:
+        await broker.publish([each])
+    async with consuming(bus, handler, topic=WORKER):
+        await heard.until(2)
+    assert await waiting(broker) == {WORKER: 3}
+    gate.set()
+    async with consuming(bus, handler, topic=WORKER):
+        await heard.until(5)
+        await until_waiting(broker, {})
+    assert sorted(heard.ids[2:]) == sorted(each.id for each in sent)
+
+
+async def test_a_handler_may_take_longer_than_a_session(kafka: Kafka, house: House) -> None:
+    """Whoever does not poll for so long is put out of the group: we poll all the time."""
+    heard, name, session_s = Heard(), kafka.prefix(), 1.0
+
+    async def slow(delivery: Delivery) -> None:
+        await asyncio.sleep(2 * session_s)
+        await heard(delivery)
+
+    settings = SETTINGS.model_copy(update={"handling_max_s": 30})
+    async with kafka_broker(kafka.url, name=name, session_s=session_s) as broker:
+        sent = [parcel(), parcel()]
+        for each in sent:
+            await broker.publish([each])
+        async with consuming(BrokerBus(broker, house.store, CLOCK, settings), slow):
+            await heard.until(2)
+            await until_waiting(broker, {})
+    assert heard.ids == [each.id for each in sent]
+
+
+async def test_processes_divide_a_topic_and_keep_every_key_in_order(
+    kafka: Kafka, name: str, house: House
+) -> None:
+    by_process = [Heard(), Heard()]
+    order: dict[str, list[str]] = {}
+    running: set[str] = set()
+
+    def noting(mine: Heard) -> Any:
+        async def note(delivery: Delivery) -> None:
+            assert delivery.key not in running
+            running.add(delivery.key)
+            try:
+                await asyncio.sleep(0.001)
+                order.setdefault(delivery.key, []).append(delivery.id)
+            finally:
+                running.remove(delivery.key)
+            await mine(delivery)
+
+        return note
+
+    sent: dict[str, list[str]] = {f"key-{number}": [] for number in range(12)}
+    async with AsyncExitStack() as stack:
+        opened = [
+            await stack.enter_async_context(kafka_broker(kafka.url, name=name)) for _ in range(2)
+        ]
+        buses = [BrokerBus(broker, house.store, CLOCK, SETTINGS) for broker in opened]
+
+        async def send(rounds: int) -> None:
+            for _ in range(rounds):
+                parcels = [parcel(key) for key in sent]
+                for each in parcels:
+                    sent[each.key].append(each.id)
+                await opened[0].publish(parcels)
+
+        async def arrived() -> None:
+            while sum(map(len, order.values())) < sum(map(len, sent.values())):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+        async with consuming(buses[0], noting(by_process[0])):
+            await send(5)
+            async with consuming(buses[1], noting(by_process[1])):
+                while not by_process[1].deliveries:
+                    await send(1)
+                await send(5)
+                await arrived()
+            await send(5)
+            await arrived()
+    assert order == sent  # each once: what was done is told before its partition goes to another
+
+
+async def test_a_process_that_hung_commits_nothing_any_more(
+    kafka: Kafka, broker: Broker, name: str
+) -> None:
+    await broker.publish([Parcel(id="1", topic=WORKER, key="k", data=b"one")])
+    async with member(kafka, name) as hung:
+        assert await told(hung) == "took 0 one"
+        hung.send_signal(signal.SIGSTOP)
+        async with member(kafka, name) as other:
+            assert await told(other) == "took 1 one"
+            hung.send_signal(signal.SIGCONT)
+            await done(hung)
+            assert await waiting(broker) == {WORKER: 1}
+            await done(other)
+    assert await waiting(broker) == {}
+
+
+async def test_what_a_killed_process_had_comes_again_and_is_counted(
+    kafka: Kafka, broker: Broker, name: str
+) -> None:
+    await broker.publish([Parcel(id="1", topic=WORKER, key="k", data=b"one")])
+    for lives in range(3):
+        async with member(kafka, name) as mortal:
+            assert await told(mortal) == f"took {lives} one"
+            mortal.kill()
+    async with member(kafka, name) as survivor:
+        assert await told(survivor) == "took 3 one"
+        await done(survivor)
+    assert await waiting(broker) == {}
+
+
+@asynccontextmanager
+async def member(kafka: Kafka, name: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(kafka_member.__file__), kafka.url, name, WORKER),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    try:
+        async with asyncio.timeout(60):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def told(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    return (await process.stdout.readline()).decode().strip()
+
+
+async def done(process: asyncio.subprocess.Process) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    assert await process.wait() == 0
+
+
+async def test_what_is_no_message_of_ours_is_a_dead_letter_and_stays_one(
+    kafka: Kafka, broker: Broker, bus: BrokerBus, name: str
+) -> None:
+    heard, known = Heard(), parcel()
+    await broker.publish([known])
+    async with driver.AIOKafkaProducer(bootstrap_servers=kafka.address) as producer:
+        await producer.send_and_wait(f"{name}.turns", b"\xff not ours")
+    async with consuming(bus, heard):
+        while not (letters := await bus.dead()):  # noqa: ASYNC110  nobody signals it
+            await asyncio.sleep(0)
+        await heard.until(1)
+    assert [letter.reason for letter in letters] == ["UnknownEventError"]
+    assert await bus.replay([letters[0].id]) == 0
+    assert await bus.dead() == letters
+    assert [(d.topic, d.dead) for d in await bus.depths() if d.dead] == [("*", 1)]
+
+
+async def test_the_work_of_a_worker_who_is_gone_is_routed_anew(
+    broker: Broker, house: House
+) -> None:
+    from tests.roles.relay.stranding import reclaimed_from
+
+    assert await reclaimed_from(broker, house) == 3
+
+
+async def test_a_cluster_with_too_few_nodes_is_not_ready(kafka: Kafka, name: str) -> None:
+    async with open_kafka(
+        kafka.url, KafkaSettings(replication=3), name=name, confirm_s=5
+    ) as broker:
+        with pytest.raises(BusUnavailableError, match="1 of the 2 nodes"):
+            await broker.check()
+        with pytest.raises(BusUnavailableError, match="InvalidReplicationFactor"):
+            await broker.publish([parcel()])
+
+
+async def test_a_broker_that_is_away_is_told(name: str) -> None:
+    async with kafka_broker("kafka://127.0.0.1:1", name=name, confirm_s=1) as broker:
+        for attempt in (broker.check, lambda: broker.publish([parcel()]), broker.depths):
+            with pytest.raises(BusUnavailableError):
+                await attempt()
+
+
+async def test_users_sign_in_over_tls(private: Private) -> None:
+    server = private(SecuredKafka)
+    settings = KafkaSettings(replication=1, mechanism="PLAIN", authorities=server.authorities)
+    sent = parcel()
+    async with open_kafka(server.url, settings, name="test", confirm_s=10) as broker:
+        await broker.check()
+        assert await broker.publish([sent]) == {sent.id}
+    wrong = server.url.replace("secret", "wrong")
+    for url, given in ((wrong, settings), (server.url, KafkaSettings(mechanism="PLAIN"))):
+        async with open_kafka(url, given, name="test", confirm_s=5) as broker:
+            with pytest.raises(BusUnavailableError) as raised:
+                await broker.check()
+            assert "wrong" not in raised.value.message
+            assert "secret" not in raised.value.message
