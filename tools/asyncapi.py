@@ -22,12 +22,6 @@ from tertulia.domain.events import EVENTS, Event
 
 FILE: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "asyncapi.json"
 TOPIC: Final = re.compile(r"Topic `([^`]+)`")
-SERVERS: Final = {
-    "rabbitmq": {"host": "rabbitmq.example", "protocol": "amqps"},
-    "kafka": {"host": "kafka.example:9092", "protocol": "kafka-secure"},
-}
-"""Where a deployment may have its broker; `bus.url` chooses one."""
-
 KAFKA: Final = Topology(
     name=BusSettings().name,
     partitions=KafkaSettings().partitions,
@@ -43,6 +37,12 @@ SERVERS: Final = {
         "protocol": "amqp",
         "description": "A topic is the quorum queues `tertulia.{topic}.{partition}`, a worker's is "
         "the queue `tertulia.{topic}`. Dead letters are in `tertulia.dead`.",
+    },
+    "kafka": {
+        "host": "kafka.example:9092",
+        "protocol": "kafka",
+        "description": "A topic is the topic `tertulia.{topic}`, its consumers the group of that "
+        "name, a record's key the message's. Dead letters are in `tertulia.dead`, compacted.",
     },
     "nats": {
         "host": "nats.example:4222",
@@ -70,7 +70,6 @@ def document() -> dict[str, Any]:
         },
         "servers": SERVERS,
         "defaultContentType": "application/json",
-        "servers": SERVERS,
         "channels": {_name(topic): _channel(topic, kinds) for topic, kinds in topics.items()},
         "operations": {
             f"{action}_{_name(topic)}": {
