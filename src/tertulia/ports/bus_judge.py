@@ -76,7 +76,7 @@ class Judge:
         except Retry as again:
             return Judgement(outcome="again", delay_s=again.delay_s)
         except asyncio.CancelledError as error:
-            return BACK if _is_cancelled() else await self._failed(delivery, error)
+            return BACK if is_cancelled() else await self._failed(delivery, error)
         except Exception as error:  # noqa: BLE001  logged and counted below
             return await self._failed(delivery, error)
         return Judgement(outcome="done")
@@ -113,7 +113,7 @@ class Judge:
         return Judgement(outcome="again", delay_s=delay_s)
 
 
-def _is_cancelled() -> bool:
+def is_cancelled() -> bool:
     """Whether this task was told to stop, as opposed to a CancelledError out of the handler."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -16,7 +16,7 @@ from tertulia.kit.metrics import BUS_HANDLED, BUS_HANDLING_S, BUS_WAITED_S
 from tertulia.kit.tasks import uninterrupted
 from tertulia.ports.broker import Held, Letter
 from tertulia.ports.bus import BusUnavailableError, Delivery
-from tertulia.ports.bus_judge import EXHAUSTED, Judge, Judgement
+from tertulia.ports.bus_judge import EXHAUSTED, Judge, Judgement, is_cancelled
 
 TELL_AGAIN_S: Final = 0.5  # a share whose broker is gone is given up meanwhile
 
@@ -131,9 +131,13 @@ class Lanes:
             return await self._judge.judge(delivery, exhausted=returns > self._returns)
 
     async def _settle(self, held: Held, judgement: Judgement, attempts: int) -> None:
-        """Until the broker knows; with a share that is lost, this is cancelled."""
+        """Until the broker knows; with a share that is lost, this is cancelled. A handler that ends
+        its work in order takes the cancellation, so it is looked for here too: a broker that is
+        gone will not know."""
         crash_point("bus.before_settle")
-        while not await uninterrupted(self._told(held, judgement, attempts)):  # noqa: ASYNC110
+        while not await uninterrupted(self._told(held, judgement, attempts)):
+            if is_cancelled():
+                raise asyncio.CancelledError
             await asyncio.sleep(TELL_AGAIN_S)
         BUS_HANDLED.labels(self._topic, judgement.outcome).inc()
         crash_point("bus.after_settle")
