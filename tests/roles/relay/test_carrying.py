@@ -171,3 +171,23 @@ async def test_a_pass_carries_and_tells_when_the_broker_is_away(
     assert await once() == (0, True)
     carrier.away = False
     assert await once() == (2, False)
+
+
+async def test_rows_of_a_relay_that_died_are_carried_by_another_after_half_a_minute(
+    house: House, carrier: MemoryCarrier, clock: HandClock
+) -> None:
+    class Deadly(MemoryCarrier):
+        async def carry(self, messages: Sequence[UnreadMessage]) -> frozenset[str]:
+            await super().carry(messages)
+            await asyncio.Event().wait()
+            return frozenset()
+
+    deadly, [row] = Deadly(), await send(house, "k")
+    died = asyncio.create_task(carry_due(house.store, deadly, SETTINGS))
+    await deadly.until(lambda: deadly.kept == [row])
+    clock.pass_time(timedelta(seconds=25))
+    assert await carry_due(house.store, carrier, SETTINGS) == 0, "a broker may still confirm"
+    clock.pass_time(timedelta(seconds=5))
+    assert await carry_due(house.store, carrier, SETTINGS) == 1
+    died.cancel()
+    await asyncio.wait({died})

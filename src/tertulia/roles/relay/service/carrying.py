@@ -14,7 +14,7 @@ from tertulia.ports.bus import Carrier
 from tertulia.ports.store import Store, Tx, UnreadMessage
 from tertulia.roles.relay.settings import RelaySettings
 
-LEASE: Final = timedelta(seconds=60)  # twice what a broker may take to confirm
+LEASE: Final = timedelta(seconds=30)  # a broker confirms within 25 s, or is taken for away
 
 log = structlog.stdlib.get_logger(__name__)
 
