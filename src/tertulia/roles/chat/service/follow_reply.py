@@ -1,15 +1,16 @@
 """A reply's stream from any position: from memory while it is held, else from the store."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
 from tertulia.domain.messages import Message
-from tertulia.domain.streams import Delta, End, Position, Reset, Waiting
+from tertulia.domain.streams import Delta, End, Part, Position, Reset, Waiting
 from tertulia.ports.signals import Signals
 from tertulia.ports.store import Store, Tx
-from tertulia.ports.token_stream import TokenStream
+from tertulia.ports.token_stream import Parts, TokenStream
 
 # Signals wake at once; this only bounds the wait should one be lost.
 LOOK_AGAIN_S: Final = 5.0
@@ -45,13 +46,15 @@ class ReplyReader:
         async with self.signals.subscribe(f"reply:{message.id}") as subscription:
             while True:
                 parts = await self.streams.read(message.id, held)
+                silent = False
                 if parts is not None:
-                    async with aclosing(parts):
-                        async for part in parts:
-                            if isinstance(part, End):
-                                break
-                            held = held if isinstance(part, Waiting) else part.at
-                            yield part
+                    try:
+                        async with aclosing(parts):
+                            while not isinstance(part := await _next(parts), End | None):
+                                held = held if isinstance(part, Waiting) else part.at
+                                yield part
+                    except TimeoutError:
+                        silent = True
                 now = await self.store.read(look)
                 step = stored_step(now, held)
                 if step is not None:
@@ -60,7 +63,7 @@ class ReplyReader:
                 if now.status.is_final:
                     yield Ended(held or Position(now.epoch, 0), now)
                     return
-                if parts is None or step is None:
+                if (parts is None or step is None) and not silent:
                     await subscription.wait(LOOK_AGAIN_S)
 
     async def finished(self, message: Message, look: Look) -> Message:
@@ -71,6 +74,16 @@ class ReplyReader:
                 if now.status.is_final:
                     return now
                 await subscription.wait(LOOK_AGAIN_S)
+
+
+async def _next(parts: Parts) -> Part | None:
+    """None at their end. TimeoutError when nothing is heard for long: whoever was to tell the end
+    may have died between storing and telling it."""
+    try:
+        async with asyncio.timeout(LOOK_AGAIN_S):
+            return await parts.__anext__()
+    except StopAsyncIteration:
+        return None
 
 
 def stored_step(now: Message, held: Position | None) -> Delta | Reset | None:
