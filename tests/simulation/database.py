@@ -39,8 +39,9 @@ def _vault() -> MemoryVault:
 
 
 @cache
-def _template() -> bytes:
-    """A fresh database, made once: a migration takes longer than a simulation."""
+def template() -> bytes:
+    """A fresh database, made once: a migration takes longer than a simulation. Asked for before a
+    simulation begins, so that no seed's random bytes go into it."""
     raw = sqlite3.connect(":memory:", isolation_level=None)
     db = SqliteConnection(raw, compile_all(DIALECT))
     make_schema(raw, lambda: write_identity(db, _vault()))
@@ -54,7 +55,7 @@ class Database:
 
     def __init__(self) -> None:
         self.raw: Final = sqlite3.connect(":memory:", isolation_level=None)
-        self.raw.deserialize(_template())
+        self.raw.deserialize(template())
         self.raw.execute("PRAGMA foreign_keys = ON")
 
     def add_person(self, user_id: str) -> None:
