@@ -224,6 +224,7 @@ def test_one_pass_of_the_relay_ends_and_says_what_it_did(tmp_path: Path) -> None
         "dropped": {"outbox": 0, "inbox": 0, "feed": 0},
         "carried": 0,
         "reclaimed": 0,
+        "moved": 0,
         "waiting": {},
     }
     assert told("relay", "--once", home=tmp_path).startswith("Dropped 0 handled messages")

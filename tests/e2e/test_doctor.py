@@ -44,7 +44,7 @@ def test_a_good_home_has_nothing_wrong(home: Path) -> None:
     found = findings(home)
 
     places = ["settings", "home", "disk", "key", "database", "model"]
-    others = ["peers", "redis", "bus", "blobs", "address"]
+    others = ["peers", "redis", "bus", "blobs", "messages", "address"]
     assert list(found) == places + others
     assert wrong(home) == {}
 

@@ -191,7 +191,7 @@ suite."""
 
 def on_its_server(name: str, value: object) -> Any:
     """A parameter of a fixture, marked when it needs a server."""
-    served = any(server in name for server in ("postgresql", "rabbitmq", "nats"))
+    served = any(server in name for server in ("postgresql", "rabbitmq", "nats", "cassandra"))
     return pytest.param(value, id=name, marks=[pytest.mark.server] if served else [])
 
 

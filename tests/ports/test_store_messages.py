@@ -1,5 +1,6 @@
 """The history: a tree, paged both ways, written piece by piece, by one hand at a time."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,19 @@ from tertulia.ports.store import (
     StaleEpochError,
     Tx,
 )
-from tests.ports.stores import World, message
+from tests.ports.moved import MOVED_STORES
+from tests.ports.stores import STORES, World, message, on_its_server
+
+
+@pytest.fixture(
+    params=[on_its_server(name, store) for name, store in {**STORES, **MOVED_STORES}.items()]
+)
+async def world(request: pytest.FixtureRequest) -> AsyncGenerator[World]:
+    """Also those whose texts are not in the database."""
+    opening, needs = request.param
+    async with opening(request.getfixturevalue(needs)) as opened:
+        yield opened
+
 
 SHARED = settings(
     max_examples=60,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tertulia.adapters.broker_bus.settings import BusSettings
+from tertulia.adapters.cassandra.settings import MessagesSettings
 from tertulia.adapters.embedded.settings import ModelsSettings
 from tertulia.adapters.kafka.settings import KafkaSettings
 from tertulia.adapters.keyfile.settings import MasterKeySettings
@@ -21,6 +22,7 @@ from tertulia.adapters.sealed_blobs.settings import BlobsSettings
 from tertulia.adapters.sql.settings import StoreSettings
 from tertulia.assembly.blobs import blob_place
 from tertulia.assembly.buses import chosen_broker
+from tertulia.assembly.histories import chosen_history
 from tertulia.assembly.places import database_path, home_path, key_path
 from tertulia.kit.clock import SystemClock
 from tertulia.kit.process_settings import ProcessSettings
@@ -137,6 +139,17 @@ async def blobs(settings: SettingsInForce) -> str:
     async with blob_place(url, settings.of(S3Settings)) as place:
         await place.list(limit=1)
     return url
+
+
+async def history(settings: SettingsInForce) -> str | None:
+    """The history log that `messages.url` names, without its password; None when the store has
+    all texts. HistoryUnavailableError when it does not answer."""
+    given = settings.of(MessagesSettings)
+    async with chosen_history(given, SystemClock()) as chosen:
+        if chosen.log is None:
+            return None
+        await chosen.log.check()
+        return given.shown
 
 
 def try_address(settings: SettingsInForce) -> None:

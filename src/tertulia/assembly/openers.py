@@ -9,6 +9,7 @@ from tertulia.adapters.sql.settings import StoreSettings
 from tertulia.assembly import shared
 from tertulia.assembly.blobs import blob_store
 from tertulia.assembly.buses import bus, carrier, chosen_broker
+from tertulia.assembly.histories import chosen_history, mover
 from tertulia.assembly.models import chat_model, model_catalogue
 from tertulia.assembly.peers import passes, peers, remote_catalogue, remote_model
 from tertulia.kit.process_settings import ProcessSettings
@@ -64,11 +65,13 @@ OPENERS: Final[Mapping[str, Callable[[], Opener]]] = {
     "Carrier": lambda: carrier,
     "ChatModel": lambda: chat_model,
     "ChosenBroker": lambda: chosen_broker,
+    "ChosenHistory": lambda: chosen_history,
     "Http": http,
     "KeyVault": lambda: key_vault,
     "LanguageDetector": lambda: languages,
     "Leases": lambda: shared.leases,
     "ModelCatalogue": lambda: model_catalogue,
+    "Mover": lambda: mover,
     "Passes": lambda: passes,
     "Peers": lambda: peers,
     "RateLimiter": lambda: shared.rate_limiter,

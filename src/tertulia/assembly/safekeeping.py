@@ -6,12 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
+import structlog
+
+from tertulia.adapters.cassandra.settings import MessagesSettings
 from tertulia.adapters.keyfile.settings import MasterKeySettings
 from tertulia.adapters.sql.settings import StoreSettings
+from tertulia.assembly.histories import chosen_history
 from tertulia.assembly.home import lock_home, open_home
 from tertulia.assembly.places import database_name, database_path, home_path, key_path
-from tertulia.assembly.process import wired
-from tertulia.kit.clock import Clock
+from tertulia.assembly.process import call, wired
+from tertulia.kit.clock import Clock, SystemClock
 from tertulia.kit.errors import Kind, TertuliaError
 from tertulia.kit.process_settings import ProcessSettings
 from tertulia.kit.settings import SettingsInForce
@@ -21,6 +25,9 @@ from tertulia.ports.store_admin import StoreAdmin
 if TYPE_CHECKING:
     from tertulia.adapters.keyfile.vault import EnvironmentVault, FileVault
     from tertulia.adapters.sql.rotation import Rotation
+    from tertulia.adapters.sql.transfer import Side
+
+log = structlog.stdlib.get_logger(__name__)
 
 ADDRESS: Final = re.compile(r"sqlite:///.+|postgres(ql)?://\S+")
 
@@ -48,7 +55,7 @@ class AddressError(TertuliaError):
 
 async def back_up(settings: SettingsInForce, target: Path, *, passphrase: str | None) -> None:
     """Write a backup to a new file, also beside a running server. With a passphrase the master
-    key goes along, sealed by it."""
+    key goes along, sealed by it. What the history log has lost is missing, which is logged."""
     from tertulia.adapters.keyfile.envelope import enclose
     from tertulia.adapters.sql.backup import back_up as write
     from tertulia.adapters.sql.store import written
@@ -60,7 +67,10 @@ async def back_up(settings: SettingsInForce, target: Path, *, passphrase: str | 
         vault = cast("FileVault | EnvironmentVault", await wiring.port(KeyVault))
         envelope = enclose(vault.keyring, passphrase) if passphrase else None
         now = (await wiring.port(Clock)).now()
-        await write(await wiring.port(StoreAdmin), target, made_at=now, envelope=envelope)
+        store = await wiring.port(StoreAdmin)
+        about = await write(store, target, made_at=now, envelope=envelope)
+    if about.lost:
+        log.error("the backup lacks what the history log has lost", texts=about.lost)
 
 
 async def restore(
@@ -130,14 +140,17 @@ async def rotate(
 
 
 def relocate(
+    settings: SettingsInForce,
     source: str,
     target: str,
     *,
     on_progress: Callable[[str, int, int], None],
     on_check: Callable[[], None],
-) -> None:
+) -> int:
     """Copy a database that nobody serves into an empty one, of either kind; also what is left
-    of it, when that broke off."""
+    of it, when that broke off. The copy holds all texts itself; returns how many it lacks because
+    the history log has lost them."""
+    from tertulia.adapters.sql.copied_texts import fetch_back
     from tertulia.adapters.sql.relocation import relocate as move
     from tertulia.adapters.sql.store import check_driver
 
@@ -146,4 +159,15 @@ def relocate(
             raise AddressError
         if StoreSettings(url=url).shared:
             check_driver()
-    move(source, target, on_progress=on_progress, on_check=on_check)
+    lost = 0
+
+    def complete(copy: "Side") -> None:
+        async def fetch() -> int:
+            async with chosen_history(settings.of(MessagesSettings), SystemClock()) as chosen:
+                return await fetch_back(copy, chosen.log)
+
+        nonlocal lost
+        lost = call(fetch)
+
+    move(source, target, on_progress=on_progress, on_check=on_check, complete=complete)
+    return lost

@@ -17,6 +17,7 @@ from tertulia.assembly.shared import Shared
 from tertulia.assembly.wiring import Wiring, parameters
 from tertulia.kit.process_settings import ProcessSettings
 from tertulia.kit.settings import DEFAULT, SettingsInForce
+from tertulia.ports.history import ChosenHistory, HistoryUnavailableError
 from tertulia.ports.http import Degraded, Http, Registrants
 from tertulia.ports.store import Store, Tx
 from tertulia.roles.inference.settings import InferenceSettings
@@ -57,6 +58,7 @@ async def serve(
 
                 await serve_model(server, wiring)
             await _tell_of_redis(wiring)
+            await _tell_of_history(wiring)
             server.registered()
             work = [(each, await wiring.arguments(each.run)) for each in roles]
             async with asyncio.TaskGroup() as group:
@@ -110,6 +112,22 @@ async def _tell_of_redis(wiring: Wiring) -> None:
         return Degraded(sentence) if sentence else None
 
     (await wiring.port(Http)).check_ready("redis", check)
+
+
+async def _tell_of_history(wiring: Wiring) -> None:
+    """In `/ready`: only older texts are missing without it."""
+    history = (await wiring.port(ChosenHistory)).log
+    if history is None:
+        return
+
+    async def check() -> Degraded | None:
+        try:
+            await history.check()
+        except HistoryUnavailableError as error:
+            return Degraded(error.message)
+        return None
+
+    (await wiring.port(Http)).check_ready("messages", check)
 
 
 def _release_all(tx: Tx) -> int:

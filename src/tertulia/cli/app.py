@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from tertulia import __version__
-from tertulia.cli import doctor, house, migrate, models, relay, safekeeping, serve, tokens
+from tertulia.cli import doctor, house, messages, migrate, models, relay, safekeeping, serve, tokens
 from tertulia.cli.failures import sentence
 
 REFUSED: Final = 2
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (serve, house, doctor, relay, tokens, models, safekeeping, migrate):
+for module in (serve, house, doctor, relay, tokens, models, safekeeping, migrate, messages):
     module.register(app)
 
 

@@ -122,6 +122,13 @@ def blobs(settings: SettingsInForce) -> Finding:
     return Finding("blobs", finding=f"{url} answers")
 
 
+def messages(settings: SettingsInForce) -> Finding:
+    shown = finish(lambda: inspection.history(settings))
+    if shown is None:
+        return Finding("messages", finding="the database holds all of them")
+    return Finding("messages", finding=f"older texts are in {shown}, which answers")
+
+
 def address(settings: SettingsInForce) -> Finding:
     serving = holder(Home(home_path(settings)))
     if serving and serving.url:
@@ -169,6 +176,9 @@ CHECKS: Final[Mapping[str, Check]] = {
     "redis": Check(redis, "start it, or mend redis.url; meanwhile all works without it"),
     "bus": Check(bus, "start the broker, or correct bus.url"),
     "blobs": Check(blobs, "mend blobs.url, or who we are there: [s3] in the settings"),
+    "messages": Check(
+        messages, "start Cassandra, or correct messages.url; older texts wait for it"
+    ),
     "address": Check(address, "stop what listens there, or choose another with --address"),
     "page": Check(page, "install Tertulia anew"),
 }

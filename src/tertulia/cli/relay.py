@@ -1,6 +1,7 @@
 """`tertulia relay`: the relay for ever or once, and its dead letters."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,7 +30,7 @@ def relay_(
     """Keep the outbox moving and the store within its bounds.
 
     Without --once: for ever, as `tertulia run relay`. One pass works beside a running server; it
-    ends with exit code 1 when there is a broker and it does not answer.
+    ends with exit code 1 when there is a broker or a history log that does not answer.
     """
     if context.invoked_subcommand:
         return
@@ -41,22 +42,37 @@ def relay_(
     from tertulia.roles.relay.service.passing import run_once
 
     report = with_ports(home, run_once)
+    texts, history_away = _move(home)
     waiting = Counter[str]()
     for depth in report.depths:
         waiting[depth.topic] += depth.waiting
     if json:
         dropped = {"outbox": report.outbox, "inbox": report.inbox, "feed": report.feed}
-        moved = {"carried": report.carried, "reclaimed": report.reclaimed}
+        moved = {"carried": report.carried, "reclaimed": report.reclaimed, "moved": texts}
         echo_json({"dropped": dropped, **moved, "waiting": waiting})
     else:
         typer.echo(
             f"Dropped {report.outbox} handled messages, {report.inbox} inbox rows and "
-            f"{report.feed} feed rows; carried {report.carried}, reclaimed {report.reclaimed}; "
-            f"{sum(waiting.values())} messages wait."
+            f"{report.feed} feed rows; carried {report.carried}, reclaimed {report.reclaimed}, "
+            f"moved {texts} texts; {sum(waiting.values())} messages wait."
         )
     if report.broker_away:
         typer.echo("The broker does not answer: what waits for it waits on.", err=True)
+    if history_away:
+        typer.echo("The history log does not answer: texts stay where they are.", err=True)
+    if report.broker_away or history_away:
         raise typer.Exit(1)
+
+
+def _move(home: Path | None) -> tuple[int, bool]:
+    """How many older texts were moved, and whether the log was away."""
+    from tertulia.ports.history import HistoryUnavailableError
+    from tertulia.roles.relay.service.moving import move_due
+
+    try:
+        return with_ports(home, move_due), False
+    except HistoryUnavailableError:
+        return 0, True
 
 
 @dead.command(name="list")

@@ -35,12 +35,21 @@ CRASH_POINTS: Final = frozenset(
         "titles.after_commit",
         "relay.after_carry",  # the broker has it, the outbox does not know
         "relay.after_prune",
+        "history.before_keep",
+        "history.after_keep",  # the log has the texts, the store has them too
+        "history.after_move",
+        "history.after_erase",  # gone from the log, the note of it is still there
     }
 )
 """Every place there is. A test that means to hit each one walks through this set."""
 
 ONLY_WITH_A_BROKER: Final = frozenset({"relay.after_carry"})
 """Those that a process whose outbox is its bus never passes."""
+
+ONLY_WITH_A_LOG: Final = frozenset(
+    {"history.before_keep", "history.after_keep", "history.after_move", "history.after_erase"}
+)
+"""Those that a process without a history log never passes."""
 
 
 @dataclass(slots=True)

@@ -42,6 +42,23 @@ RELAY_CARRIED: Final = Counter(
 RELAY_BROKER_AWAY: Final = Gauge(
     "tertulia_relay_broker_away", "1 while the broker cannot be reached by the relay."
 )
+HISTORY_S: Final = Histogram(
+    "tertulia_history_seconds",
+    "How long the history log took: keep, fetch or erase.",
+    ["call"],
+    buckets=_STORE_S,
+)
+HISTORY_ERRORS: Final = Counter(
+    "tertulia_history_errors_total", "Calls that the history log did not answer.", ["call"]
+)
+HISTORY_MOVED: Final = Counter(
+    "tertulia_history_moved_total",
+    "Texts offered to the history log by how it ended: moved or refused.",
+    ["outcome"],
+)
+HISTORY_BEHIND_S: Final = Gauge(
+    "tertulia_history_behind_seconds", "For how long the oldest text is due that has not moved."
+)
 PRUNED: Final = Counter("tertulia_pruned_rows_total", "Rows that outlived their use.", ["what"])
 TURN_S: Final = Histogram(
     "tertulia_turn_seconds",

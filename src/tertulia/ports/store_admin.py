@@ -62,7 +62,7 @@ class StoreAdmin(Protocol):
         no older version is in use."""
         ...
 
-    async def copy(self, target: Path) -> None:
+    async def copy(self, target: Path) -> int:
         """A consistent, compact copy of the database, as a SQLite file, in the empty file
-        `target`."""
+        `target`, with the texts that are in the history log. Returns how many the log has lost."""
         ...

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tertulia.kit.crash_points import CRASH_POINTS, ONLY_WITH_A_BROKER
+from tertulia.kit.crash_points import CRASH_POINTS, ONLY_WITH_A_BROKER, ONLY_WITH_A_LOG
 from tests.faults.nothing_lost.campaign import Campaign, Plan
 from tests.faults.nothing_lost.report import summary
 
@@ -27,7 +27,7 @@ def main() -> int:
         kills=given.kills,
         clients=given.clients,
         seed=given.seed,
-        points=tuple(sorted(CRASH_POINTS - ONLY_WITH_A_BROKER)),
+        points=tuple(sorted(CRASH_POINTS - ONLY_WITH_A_BROKER - ONLY_WITH_A_LOG)),
     )
     with tempfile.TemporaryDirectory() as directory:
         account = asyncio.run(Campaign(plan, given.home or Path(directory)).run())

@@ -58,12 +58,14 @@ class TargetExistsError(TertuliaError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backup:
-    """What a backup says of itself. `envelope` is the keyring, sealed by a passphrase."""
+    """What a backup says of itself. `envelope` is the keyring, sealed by a passphrase; `lost` is
+    how many texts it lacks because the history log has lost them."""
 
     made_at: datetime
     revision: str
     database_bytes: int
     envelope: bytes | None = None
+    lost: int = 0
 
 
 async def back_up(
@@ -73,12 +75,13 @@ async def back_up(
     not at all; TargetExistsError rather than overwriting."""
     with draft_of(target) as draft:
         check_free(target)
-        await store.copy(draft)
+        lost = await store.copy(draft)
         about = Backup(
             made_at=made_at,
             revision=store.revision,
             database_bytes=draft.stat().st_size,
             envelope=envelope,
+            lost=lost,
         )
         await asyncio.to_thread(_finish, draft, about)
         place_new(draft, target)

@@ -10,6 +10,7 @@ from tertulia.adapters.sql.conversation_rows import opened_row, sealed_row
 from tertulia.adapters.sql.schema import checkpoints, conversations, messages
 from tertulia.adapters.sql.scope import Scope
 from tertulia.adapters.sql.statements import Row, Statement, given, integer, statement, text
+from tertulia.adapters.sql.texts import NOTE_ERASURE
 from tertulia.domain.conversations import Conversation
 from tertulia.domain.feed import ChangeKind
 from tertulia.domain.ids import ConversationId, MessageId, UserId
@@ -143,6 +144,10 @@ class SqlConversations:
             return False
         for unfinished in self._scope.db.all(_UNFINISHED, params):
             self._scope.channels.add(f"reply:{unfinished[0]}")
+        plan = self._scope.plan
+        due_us = self._scope.now_us + (plan.erase_after_us if plan else 0)
+        note = {**params, "due": due_us, "logged": int(plan is not None)}
+        self._scope.db.put(NOTE_ERASURE, note)
         for erase in _ERASE:
             self._scope.db.put(erase, params)
         self._scope.keys.forget(conversation_id, row[KEY_VERSION], row[WRAPPED_KEY])

@@ -10,11 +10,13 @@ from tertulia.adapters.sql.messages import SqlMessageLog
 from tertulia.adapters.sql.schema import feed, feed_heads
 from tertulia.adapters.sql.scope import Scope
 from tertulia.adapters.sql.statements import Row, given, statement
+from tertulia.adapters.sql.texts import TextElsewhereError
 from tertulia.domain.conversations import Conversation
 from tertulia.domain.feed import Change, ChangeKind, FeedPage
 from tertulia.domain.ids import ConversationId, UserId
 from tertulia.domain.messages import Message
 from tertulia.kit.clock import from_us, to_us
+from tertulia.ports.history import TextKey
 from tertulia.ports.store import PAGE_CHARACTERS
 
 _USER = given("user")
@@ -88,6 +90,7 @@ class SqlFeed:
         conversations: dict[str, Conversation | None] = {}
         messages: dict[str, Message | None] = {}
         changes: list[Change] = []
+        elsewhere: list[TextKey] = []
         held = 0
         for seq, kind, conversation_id, message_id, at_us in rows:
             if held > PAGE_CHARACTERS:
@@ -101,7 +104,10 @@ class SqlFeed:
                 conversation = conversations[conversation_id]
             elif kind == ChangeKind.MESSAGE:
                 if message_id not in messages:
-                    message = self._messages.get(conversation_id, message_id)
+                    try:
+                        message = self._messages.get(conversation_id, message_id)
+                    except TextElsewhereError as error:
+                        elsewhere += error.keys
                     messages[message_id] = message
                     held += len(message.text) if message else 0
                 message = messages[message_id]
@@ -116,4 +122,6 @@ class SqlFeed:
                     message=message,
                 )
             )
+        if elsewhere:
+            raise TextElsewhereError(elsewhere)
         return tuple(changes)

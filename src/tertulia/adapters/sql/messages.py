@@ -11,10 +11,13 @@ from tertulia.adapters.sql.message_rows import opened_row, sealed_row
 from tertulia.adapters.sql.schema import conversations, messages
 from tertulia.adapters.sql.scope import Scope
 from tertulia.adapters.sql.statements import Row, Statement, given, integer, statement
+from tertulia.adapters.sql.texts import TextElsewhereError
 from tertulia.domain.feed import ChangeKind
 from tertulia.domain.ids import ConversationId, MessageId
 from tertulia.domain.messages import Message, Status
 from tertulia.kit.clock import from_us
+from tertulia.kit.sealing import Sealer
+from tertulia.ports.history import TextKey
 from tertulia.ports.store import (
     ANY_LENGTH,
     PAGE_CHARACTERS,
@@ -32,6 +35,10 @@ _CONVERSATION = given("conversation")
 _THIS = (_m.conversation_id == _CONVERSATION, _m.id == given("message"))
 _KEY = (_c.owner_id, _c.key_version, _c.wrapped_key)
 _KEYED = messages.join(conversations, _c.id == _m.conversation_id)
+_STATUS: Final = _COLUMNS.index(_m.status)
+_CHARACTERS: Final = _COLUMNS.index(_m.characters)
+_BODY: Final = _COLUMNS.index(_m.body)
+_MOVED: Final = _COLUMNS.index(_m.moved)
 _WIDTH: Final = len(_COLUMNS)
 
 _HOLD_CONVERSATION = statement(select(*_KEY).where(_c.id == _CONVERSATION).with_for_update())
@@ -109,7 +116,9 @@ def _path() -> Statement:
 
 
 _PATH = _path()
-_MUTABLE = "status epoch model error_code stop_requested updated_us revision characters body"
+_MUTABLE = (
+    "status epoch model error_code stop_requested updated_us revision characters body moved due_us"
+)
 _CHANGE = statement(
     update(messages).where(*_THIS).values({name: given(name) for name in _MUTABLE.split()})
 )
@@ -147,7 +156,7 @@ class SqlMessageLog:
         )
         owner_id, key_version, wrapped = held
         sealer = self._scope.keys.sealer(owner_id, cid, key_version, wrapped)
-        if not self._scope.db.run(_ADD, sealed_row(made, owner_id, sealer)):
+        if not self._scope.db.run(_ADD, self._sealed(made, owner_id, sealer)):
             raise AlreadyExistsError(message_id=message.id)
         self._changed(owner_id, made)
         return made
@@ -155,7 +164,7 @@ class SqlMessageLog:
     def get(self, conversation_id: ConversationId, message_id: MessageId) -> Message | None:
         get = _HOLD if self._scope.writes else _GET
         row = self._scope.db.one(get, {"conversation": conversation_id, "message": message_id})
-        return None if row is None else self._opened(row)
+        return None if row is None else self._opened([row])[0]
 
     def page(
         self,
@@ -174,7 +183,7 @@ class SqlMessageLog:
             sizes, rows = _SIZES_LAST, _LAST
         # Numbers first, so that no long body is even read beyond the page's end.
         most = _fitting(size for (size,) in db.all(sizes, params))
-        page = [self._opened(row) for row in db.all(rows, {**params, "most": most})]
+        page = self._opened(db.all(rows, {**params, "most": most}))
         return page if after is not None else page[::-1]
 
     def path(
@@ -191,7 +200,7 @@ class SqlMessageLog:
             "most": limit,
             "characters": characters,
         }
-        return [self._opened(row) for row in self._scope.db.all(_PATH, params)]
+        return self._opened(self._scope.db.all(_PATH, params))
 
     def checkpoint(
         self,
@@ -228,35 +237,57 @@ class SqlMessageLog:
         row = self._scope.db.one(_HOLD, params)
         if row is None:
             raise MissingError(message_id=message_id)
-        old = self._opened(row)
+        [old] = self._opened([row])
         if change.epoch is not None and change.epoch != old.epoch:
             raise StaleEpochError(message_id=message_id, epoch=old.epoch)
         new = _applied(old, change)
-        kept = row[_WIDTH - 2]
+        kept = row[_CHARACTERS]
         owner_id, key_version, wrapped = row[_WIDTH:]
         sealer = self._scope.keys.sealer(owner_id, conversation_id, key_version, wrapped)
         new = replace(new, updated_at=from_us(self._scope.now_us), revision=old.revision + 1)
         grown = kept != len(old.text)
         if grown or change.text is not None:
             Checkpoints(self._scope, owner_id, conversation_id, message_id).drop()
-        self._scope.db.put(_CHANGE, {**params, **sealed_row(new, owner_id, sealer)})
+        self._scope.db.put(_CHANGE, {**params, **self._sealed(new, owner_id, sealer)})
         self._changed(owner_id, new)
         return new
 
-    def _opened(self, row: Row) -> Message:
-        conversation_id, message_id, kept = row[0], row[1], row[_WIDTH - 2]
+    def _opened(self, rows: Sequence[Row]) -> list[Message]:
+        """TextElsewhereError names all that are missing, so that they come together."""
+        elsewhere = [_key(row) for row in rows if row[_MOVED] is not None]
+        missing = [key for key in elsewhere if key not in self._scope.texts]
+        if missing:
+            raise TextElsewhereError(missing)
+        return [self._opened_row(row) for row in rows]
+
+    def _opened_row(self, row: Row) -> Message:
+        conversation_id, message_id, kept = row[0], row[1], row[_CHARACTERS]
         owner_id, key_version, wrapped = row[_WIDTH:]
         sealer = self._scope.keys.sealer(owner_id, conversation_id, key_version, wrapped)
         pieces: Sequence[str] = ()
-        if not Status(row[5]).is_final:
+        if not Status(row[_STATUS]).is_final:
             of_reply = Checkpoints(self._scope, owner_id, conversation_id, message_id)
             pieces = of_reply.texts(kept, sealer)
+        if row[_MOVED] is not None:
+            row = (*row[:_BODY], self._scope.texts[_key(row)])
         return opened_row(row, owner_id, sealer, pieces)
+
+    def _sealed(self, message: Message, owner_id: str, sealer: Sealer) -> dict[str, Any]:
+        """Whatever changes is in the store again; it moves when it has been left alone."""
+        plan = self._scope.plan
+        due_us = None
+        if plan is not None and message.status.is_final:
+            due_us = self._scope.now_us + plan.move_after_us
+        return {**sealed_row(message, owner_id, sealer), "moved": None, "due_us": due_us}
 
     def _changed(self, owner_id: str, message: Message) -> None:
         conversation_id, message_id = message.conversation_id, message.id
         self._scope.changed(owner_id, ChangeKind.MESSAGE, conversation_id, message_id)
         self._scope.channels.add(f"reply:{message_id}")
+
+
+def _key(row: Row) -> TextKey:
+    return TextKey(conversation_id=row[0], seq=row[2], digest=bytes(row[_MOVED]))
 
 
 def _fitting(sizes: Iterable[int]) -> int:

@@ -7,7 +7,7 @@ from tertulia.ports.store_admin import DatabaseNewerError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 """Every revision in migrations/versions, oldest first. Naming them here lets a start find in one
 query that nothing is to be done."""
 HEAD: Final = REVISIONS[-1]

@@ -114,8 +114,9 @@ class PostgresStore:
             lambda session: self._written(session, lambda unit: rewrap_some(unit.scope, limit))
         )
 
-    async def copy(self, target: Path) -> None:
+    async def copy(self, target: Path) -> int:
         await asyncio.to_thread(copy, self._place, target)
+        return 0
 
     async def close(self) -> None:
         await self._writers.close()

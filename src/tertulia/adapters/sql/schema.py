@@ -114,7 +114,27 @@ messages = Table(
     Column("revision", BigInteger, nullable=False),
     Column("characters", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    # The SHA-256 of a body that lies in the history log; `body` is empty then.
+    Column("moved", LargeBinary),
+    # When the body is to be moved there; none where there is no such log.
+    Column("due_us", BigInteger),
     UniqueConstraint("conversation_id", "seq"),
+    Index(
+        "ix_messages_due",
+        "due_us",
+        sqlite_where=column("due_us").is_not(None),
+        postgresql_where=column("due_us").is_not(None),
+    ),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("conversation_id", Text, primary_key=True),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("due_us", BigInteger, nullable=False),
+    Index(None, "due_us"),
+    sqlite_with_rowid=False,
 )
 
 checkpoints = Table(

@@ -1,5 +1,7 @@
 """What the repositories of one unit of work share: connection, time, keys, effects."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import BigInteger, Text, bindparam, insert, select
@@ -16,6 +18,7 @@ from tertulia.adapters.sql.statements import (
     statement,
 )
 from tertulia.domain.feed import ChangeKind
+from tertulia.ports.history import TextKey
 
 
 def _advance(insert: Insert):
@@ -46,10 +49,28 @@ _ADD: Final = statement(_number())
 _Change = tuple[ChangeKind, str, str | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """When texts move to the history log, and leave it, after their unit of work."""
+
+    move_after_us: int
+    erase_after_us: int
+
+
 class Scope:
     """One per connection, used for one unit of work after the other."""
 
-    __slots__ = ("_changes", "channels", "db", "erased", "keys", "now_us", "writes")
+    __slots__ = (
+        "_changes",
+        "channels",
+        "db",
+        "erased",
+        "keys",
+        "now_us",
+        "plan",
+        "texts",
+        "writes",
+    )
 
     def __init__(self, db: Connection, keys: DataKeys, *, writes: bool) -> None:
         self.db: Final = db
@@ -58,10 +79,14 @@ class Scope:
         self.now_us = 0
         self.channels: set[str] = set()
         self.erased = False
+        self.plan: Plan | None = None
+        self.texts: Mapping[TextKey, bytes] = {}
         self._changes: dict[tuple[str, _Change], None] = {}
 
     def start(self, now_us: int) -> None:
         self.now_us = now_us
+        self.plan = None
+        self.texts = {}
         self.channels = set()
         self.erased = False
         self._changes = {}

@@ -99,8 +99,9 @@ class SqliteStore:
     async def rewrap(self, *, limit: int) -> int:
         return await self._writer.submit(lambda unit: rewrap_some(unit.scope, limit))
 
-    async def copy(self, target: Path) -> None:
+    async def copy(self, target: Path) -> int:
         await asyncio.to_thread(_copy, self._path, target)
+        return 0
 
     async def close(self) -> None:
         await self._writer.close()

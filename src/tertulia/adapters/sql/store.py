@@ -6,14 +6,16 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from tertulia.adapters.sql.settings import StoreSettings
-from tertulia.adapters.sql.sqlite import open_sqlite_store
+from tertulia.adapters.sql.sqlite import SqliteStore, open_sqlite_store
 from tertulia.kit.clock import Clock
 from tertulia.kit.process_settings import ProcessSettings
+from tertulia.ports.history import ChosenHistory
 from tertulia.ports.key_vault import KeyVault
 from tertulia.ports.signals import Signals
 from tertulia.ports.store import Store, StoreUnavailableError
 
 if TYPE_CHECKING:
+    from tertulia.adapters.sql.postgres import PostgresStore
     from tertulia.adapters.sql.postgres_open import Patience, Place
 
 
@@ -24,31 +26,45 @@ async def open_store(
     vault: KeyVault,
     signals: Signals,
     clock: Clock,
+    chosen: ChosenHistory,
 ) -> AsyncGenerator[Store]:
-    """Store and StoreAdmin in one object."""
-    if settings.shared:
-        check_driver()
-        from tertulia.adapters.sql.postgres import open_postgres_store
+    """Store and StoreAdmin in one object; Mover too when there is a history log."""
+    async with _opened(process, settings, vault, signals, clock) as database:
+        if chosen.log is None:
+            yield database
+            return
+        from tertulia.adapters.sql.moving import MovingStore
 
-        async with open_postgres_store(
-            settings.url,
+        yield MovingStore(database, chosen.log, chosen)
+
+
+def _opened(
+    process: ProcessSettings,
+    settings: StoreSettings,
+    vault: KeyVault,
+    signals: Signals,
+    clock: Clock,
+) -> "AbstractAsyncContextManager[SqliteStore | PostgresStore]":
+    if not settings.shared:
+        return open_sqlite_store(
+            settings.database(process.home),
             vault,
             signals,
             clock,
-            patience=_patience(settings),
-            writers=settings.writers,
-            readers=settings.readers,
-        ) as store:
-            yield store
-        return
-    async with open_sqlite_store(
-        settings.database(process.home),
+            busy_timeout_s=settings.busy_timeout_s,
+        )
+    check_driver()
+    from tertulia.adapters.sql.postgres import open_postgres_store
+
+    return open_postgres_store(
+        settings.url,
         vault,
         signals,
         clock,
-        busy_timeout_s=settings.busy_timeout_s,
-    ) as store:
-        yield store
+        patience=_patience(settings),
+        writers=settings.writers,
+        readers=settings.readers,
+    )
 
 
 def open_shared_signals(

@@ -19,6 +19,10 @@ from tertulia.adapters.sql.schema import clock, meta, metadata
 from tertulia.adapters.sql.statements import Connection, Row, Statement, given, integer
 from tertulia.kit.errors import Kind, TertuliaError
 
+COMPARED: Final = "compared"
+"""What an unfinished copy says of itself once it was compared with its source: from then on it
+differs, for it holds the texts that its source has in a history log."""
+
 TOGETHER: Final = 200  # rows; what a page of long messages holds in memory stays below 100 MB
 OnProgress = Callable[[str, int, int], None]
 """Table, rows done, rows in all."""
@@ -128,7 +132,8 @@ def hand_over(source: Side, target: Side) -> None:
     rows = source.db.all(_META.first, {})
     with target.unit():
         target.db.put(_SET_TIME, {"to_us": last_us})
-        target.db.put(_DISOWN, {"of_name": UNFINISHED})
+        for name in (UNFINISHED, COMPARED):
+            target.db.put(_DISOWN, {"of_name": name})
         target.db.put_many(_META.add, [dict(zip(_META.columns, row, strict=True)) for row in rows])
 
 
@@ -140,6 +145,12 @@ def about(side: Side) -> dict[str, str]:
 def mark_unfinished(db: Connection, source_id: str) -> None:
     """In a target that is being made."""
     db.put(_META.add, {"name": UNFINISHED, "value": source_id})
+
+
+def mark_compared(target: Side) -> None:
+    """In a target that is what its source is."""
+    with target.unit():
+        target.db.put(_META.add, {"name": COMPARED, "value": ""})
 
 
 def _pages(side: Side, table: _Tables, last: Row | None) -> Iterator[list[Row]]:

@@ -12,6 +12,7 @@ from tertulia.adapters.sql.outbox import SqlOutbox
 from tertulia.adapters.sql.queue import SqlQueue
 from tertulia.adapters.sql.requests import SqlRequests
 from tertulia.adapters.sql.scope import Scope
+from tertulia.adapters.sql.texts import Texts
 from tertulia.kit.clock import from_us
 
 
@@ -29,6 +30,7 @@ class Unit:
         self.outbox: Final = SqlOutbox(scope)
         self.inbox: Final = SqlInbox(scope)
         self.queue: Final = SqlQueue(scope)
+        self.texts: Final = Texts(scope)
 
     @property
     def now(self) -> datetime:

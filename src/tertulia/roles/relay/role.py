@@ -1,4 +1,4 @@
-"""The role `relay`: carries as soon as something is due, and makes a pass now and then."""
+"""The role `relay`: carries as soon as something is due, moves texts, makes a pass now and then."""
 
 import asyncio
 
@@ -7,12 +7,14 @@ import structlog
 from tertulia.kit.clock import Clock
 from tertulia.kit.metrics import RELAY_BROKER_AWAY
 from tertulia.ports.bus import Bus, BusUnavailableError, Carrier
+from tertulia.ports.history import Mover
 from tertulia.ports.http import Http
 from tertulia.ports.leases import Leases
 from tertulia.ports.role import Role
 from tertulia.ports.signals import Signals
 from tertulia.ports.store import StorageFullError, Store, StoreUnavailableError
 from tertulia.roles.relay.service.carrying import carry_due
+from tertulia.roles.relay.service.moving import move_due
 from tertulia.roles.relay.service.passing import run_once
 from tertulia.roles.relay.settings import RelaySettings
 
@@ -24,6 +26,7 @@ async def run(
     signals: Signals,
     bus: Bus,
     carrier: Carrier,
+    mover: Mover,
     leases: Leases,
     clock: Clock,
     http: Http,
@@ -36,6 +39,7 @@ async def run(
         chores = [
             group.create_task(make_passes(store, bus, carrier, leases, clock, settings)),
             group.create_task(carry_for_ever(store, signals, carrier, settings)),
+            group.create_task(move_for_ever(mover, settings)),
         ]
         try:
             await http.served()
@@ -90,6 +94,23 @@ async def carry_for_ever(
                 RELAY_BROKER_AWAY.set(0)
                 pause_s = settings.away_s
                 await due.wait(settings.look_s)
+
+
+async def move_for_ever(mover: Mover, settings: RelaySettings) -> None:
+    """While the history log is away texts stay where they are."""
+    if not mover.moves:
+        return
+    pause_s = settings.away_s
+    while True:
+        try:
+            await move_due(mover, settings)
+        except (StoreUnavailableError, StorageFullError) as error:
+            log.warning("nothing moves", error=error.code, again_in_s=pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, settings.away_max_s)
+        else:
+            pause_s = settings.away_s
+            await asyncio.sleep(settings.move_every_s)
 
 
 async def broker_ready(carrier: Carrier) -> str | None:

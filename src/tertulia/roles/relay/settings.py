@@ -42,5 +42,11 @@ class RelaySettings(Settings):
     refused_s: float = Field(default=1.0, gt=0)
     """Pause until a message is carried again that the broker would not confirm."""
 
+    move_every_s: float = Field(default=5.0, gt=0)
+    """Pause between two looks for texts that are due to move to the history log."""
+
+    move_batch: int = Field(default=50, ge=1, le=1000)
+    """Texts that move together."""
+
     drain_pause_s: float = Field(default=5.0, gt=0)
     """How long the queue of a worker who is gone may give nothing until it counts as drained."""

@@ -1,0 +1,1 @@
+"""The history log over Cassandra (cassandra-driver)."""
