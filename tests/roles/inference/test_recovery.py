@@ -9,12 +9,13 @@ import pytest
 
 from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
 from tertulia.domain.events import TURNS, ReplyRequested
-from tertulia.domain.messages import GAVE_UP, Status
+from tertulia.domain.messages import GAVE_UP, Message, Status
+from tertulia.domain.streams import End, Position
 from tertulia.domain.streams import Waiting as InLine
 from tertulia.ports.chat_model import Waiting
 from tertulia.ports.store import MessageChange, StorageFullError, StoreUnavailableError, Tx
 from tests.ports.troubled_store import TroubledStore
-from tests.roles.house import open_house
+from tests.roles.house import House, open_house
 from tests.roles.inference.reading import QUEUE, QUICK, Open, followed
 from tests.roles.inference.script import DONE, ScriptModel
 
@@ -42,15 +43,34 @@ async def test_a_request_that_comes_again_after_the_end_changes_nothing(
         reply = await house.ask("hello")
         await house.until(reply)
         ended = await house.change(reply, MessageChange(status=status, text="kept"))
-        request = ReplyRequested(
-            conversation_id=reply.conversation_id,
-            message_id=(await house.question(reply)).id,
-            reply_id=reply.id,
-            epoch=1,
-        )
-        await house.store.write(lambda tx: tx.outbox.add(QUEUE, reply.conversation_id, request))
+        await ask_again(house, reply)
         await house.handled(QUEUE)
         assert await house.now(reply) == ended
+
+
+async def ask_again(house: House, reply: Message) -> None:
+    """The request for its first attempt, as a bus delivers it anew."""
+    request = ReplyRequested(
+        conversation_id=reply.conversation_id,
+        message_id=(await house.question(reply)).id,
+        reply_id=reply.id,
+        epoch=1,
+    )
+    await house.store.write(lambda tx: tx.outbox.add(QUEUE, reply.conversation_id, request))
+
+
+async def test_readers_of_a_writer_that_died_behind_the_final_commit_are_let_go(
+    opened: Open,
+) -> None:
+    """Its stream lives on elsewhere, without an end; the request comes again."""
+    async with opened(ScriptModel(["never", DONE])) as house:
+        reply = await house.ask("hello")
+        await house.stream.begin(reply.id, reply.epoch, "shown")
+        await house.change(reply, MessageChange(status=Status.COMPLETE, text="shown and stored"))
+        await ask_again(house, reply)
+        async with house.running("inference"):
+            parts = [part async for part in followed(house, reply)]
+    assert parts[-1] == End(Position(1, 5), Status.COMPLETE)
 
 
 async def test_an_older_attempt_stops_silently(opened: Open) -> None:

@@ -42,7 +42,8 @@ class Replies:
     The state of the reply makes it idempotent: `queued` is written, at the epoch of the request
     only; `streaming` means that whoever wrote it is gone, and it becomes `interrupted` with the
     text that was saved, because readers may have seen more of it than a new attempt would say;
-    final ones are left alone, except that a replayed dead letter revives what was given up.
+    final ones are left alone, and their readers are let go, except that a replayed dead letter
+    revives what was given up.
     """
 
     def __init__(
@@ -85,6 +86,8 @@ class Replies:
                     await self._write(turn)
             finally:
                 self.in_hand -= 1
+        else:  # whoever wrote it may have died before its readers knew
+            await self._stream.end(reply.id, reply.epoch, reply.status)
 
     async def on_reply_given_up(self, delivery: Delivery) -> None:
         """The bus gives up: the reply ends."""
