@@ -19,8 +19,9 @@ class InferenceSettings(Settings):
     capacity: int = Field(default=128, ge=1)
     """Replies in hand at once, those included that wait for a free place in the model."""
 
-    lease_s: float = Field(default=15.0, gt=0)
-    """How long this worker counts as alive without a sign; renewed at a third of this."""
+    lease_s: float = Field(default=6.0, gt=0)  # a killed worker is back within 10 s; told each 1 s
+    """How long this worker counts as alive without a sign; renewed each second, or at a third of
+    this. One that is killed and started again by the same name goes on after that."""
 
     branch_messages: int = Field(default=200, ge=2)
     """The model is never shown more messages than this."""

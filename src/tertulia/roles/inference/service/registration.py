@@ -11,7 +11,7 @@ from tertulia.ports.leases import Leases, LeasesUnavailableError
 from tertulia.roles.inference.settings import InferenceSettings
 
 TELL_LOAD_S: Final = 1.0  # a reply takes some seconds, so a router knows most of what there is
-AGAIN_S: Final = 1.0  # after leases could not be reached
+AGAIN_S: Final = 1.0  # after leases could not be reached, or the name was taken
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -60,7 +60,7 @@ class Registration:
                 log.info("worker registered", group=self._group, worker=settings.worker)
                 return
             log.warning("worker name taken", group=self._group, worker=settings.worker)
-            await asyncio.sleep(settings.lease_s / 3)
+            await asyncio.sleep(min(AGAIN_S, settings.lease_s / 3))
 
     async def _renew_for_ever(self) -> None:
         settings = self._settings
