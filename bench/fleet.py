@@ -87,19 +87,29 @@ def pid_cpu_s(process: RoleProcess) -> float:
     return cpu_s(process.process.pid) if process.process else 0.0
 
 
+@dataclass(frozen=True)
+class Servers:
+    """`variables` are the settings that lead there."""
+
+    variables: dict[str, str]
+    pids: Mapping[str, int]
+
+
 @contextmanager
-def servers() -> Generator[dict[str, str]]:
-    """Settings that lead to a PostgreSQL that syncs, a RabbitMQ and a Redis of one's own."""
+def servers() -> Generator[Servers]:
+    """A PostgreSQL that syncs, a RabbitMQ and a Redis of one's own."""
     with tempfile.TemporaryDirectory(prefix="tertulia-bench-") as folder, ExitStack() as stack:
         session = Session(Path(folder), os.getpid())
         store = stack.enter_context(session.private(DurablePostgreSQL))
         bus = stack.enter_context(session.private(RabbitMQ))
         shared = stack.enter_context(session.private(Redis))
-        yield {
+        variables = {
             "TERTULIA_STORE_URL": stack.enter_context(store.database()),
             "TERTULIA_BUS_URL": stack.enter_context(bus.vhost()),
             "TERTULIA_REDIS_URL": shared.url,
         }
+        pids = {"PostgreSQL": store.pid, "RabbitMQ": bus.pid, "Redis": shared.pid}
+        yield Servers(variables, pids)
 
 
 @contextmanager

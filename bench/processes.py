@@ -22,6 +22,24 @@ def cpu_s(pid: int) -> float:
     return (int(after_name[11]) + int(after_name[12])) / TICKS_PER_S
 
 
+def family_cpu_s(pid: int) -> float:
+    """CPU seconds of a process and of all that descend from it, ended children included."""
+    used: dict[int, float] = {}
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            after_name = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it ended just now
+            continue
+        each = int(stat.parent.name)
+        parents[each] = int(after_name[1])
+        used[each] = sum(map(int, after_name[11:15])) / TICKS_PER_S
+    family = {pid}
+    while found := {each for each, parent in parents.items() if parent in family} - family:
+        family |= found
+    return sum(used.get(each, 0.0) for each in family)
+
+
 def pss_mb(pid: int) -> float:
     """Proportional set size in MB (10^6 bytes)."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():

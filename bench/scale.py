@@ -4,14 +4,15 @@ each role uses for one, and what becomes of that cost as processes are added."""
 from typing import Final
 
 from bench.figures import Figure, at_most
-from bench.fleet import SERVERS, Fleet, alike, apart, pid_cpu_s, servers
+from bench.fleet import SERVERS, Fleet, Servers, alike, apart, pid_cpu_s, servers
 from bench.load import LoadResult
-from bench.processes import percentile
+from bench.processes import family_cpu_s, percentile
 
 MODEL: Final = "echo/64/10"
 TURN_S: Final = 0.64
 BUSY_USERS: Final = 64
 CALM_USERS: Final = 8
+WARM_UP_USERS: Final = 16
 SECONDS: Final = 10.0
 WARM_UP_S: Final = 3.0
 COUNTS: Final = (1, 2, 4, 8)
@@ -24,12 +25,12 @@ def measure() -> list[Figure]:
         figures = busy("SQLite, one process", fleet)
     if not all(kind.is_installed() for kind in SERVERS):
         return figures
-    with servers() as variables, apart(variables) as fleet:
+    with servers() as behind, apart(behind.variables) as fleet:
         figures += busy("PostgreSQL + RabbitMQ + Redis, five processes", fleet)
-        figures += by_role(fleet)
+        figures += by_part(fleet, behind)
     costs: dict[int, float] = {}
     for count in COUNTS:
-        with servers() as variables, alike(count, variables) as fleet:
+        with servers() as behind, alike(count, behind.variables) as fleet:
             costs[count] = cost_ms(fleet)
     return [*figures, *growth(costs)]
 
@@ -53,25 +54,31 @@ def busy(name: str, fleet: Fleet) -> list[Figure]:
     ]
 
 
-def by_role(fleet: Fleet) -> list[Figure]:
-    """CPU of each role for a turn, while the machine has time to spare."""
-    roles = {"gateway": fleet.doors[0], **fleet.behind}
-    before = {name: pid_cpu_s(process) for name, process in roles.items()}
+def by_part(fleet: Fleet, behind: Servers) -> list[Figure]:
+    """CPU of each role and server for a turn, while the machine has time to spare."""
+    before = used_s(fleet, behind)
     answers = talk(fleet, CALM_USERS, SECONDS).answers
+    after = used_s(fleet, behind)
     return [
         Figure(
             name=f"a turn's CPU in {name}",
-            value=(pid_cpu_s(process) - before[name]) / answers * 1000,
+            value=(after[name] - before[name]) / answers * 1000,
             unit="ms CPU",
             note="64 tokens, read as they come",
         )
-        for name, process in roles.items()
+        for name in after
     ]
+
+
+def used_s(fleet: Fleet, behind: Servers) -> dict[str, float]:
+    roles = {"gateway": fleet.doors[0], **fleet.behind}
+    used = {name: pid_cpu_s(process) for name, process in roles.items()}
+    return used | {name: family_cpu_s(pid) for name, pid in behind.pids.items()}
 
 
 def cost_ms(fleet: Fleet) -> float:
     """CPU milliseconds of all processes for a turn, under the same load for any number."""
-    talk(fleet, CALM_USERS, WARM_UP_S)
+    talk(fleet, WARM_UP_USERS, WARM_UP_S * len(fleet.doors))
     before = fleet.cpu_s()
     result = talk(fleet, CALM_USERS, SECONDS)
     return (fleet.cpu_s() - before) / result.answers * 1000
