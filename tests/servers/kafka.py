@@ -89,7 +89,7 @@ class Kafka(Server):
         (self.place.folder / "server.properties").write_text(settings)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = java.command("kafka", "kafka.tools.StorageTool", heap_mb=64)
-        self.run_as_user([*tool, "format", "-t", cluster, "-c", "server.properties"])
+        self.run_as_user([*tool, "format", f"--cluster-id={cluster}", "-c", "server.properties"])
 
     def run(self) -> Run:
         options = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
