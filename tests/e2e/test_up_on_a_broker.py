@@ -1,6 +1,8 @@
 """The whole product with a broker between its roles."""
 
+import asyncio
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -13,11 +15,14 @@ import pytest
 from tests.e2e.api import Api
 from tests.e2e.server import Server, tertulia
 from tests.servers.fixtures import Private
+from tests.servers.kafka import Kafka
 from tests.servers.nats import NATS
 from tests.servers.process import Server as Broker
 from tests.servers.rabbitmq import RabbitMQ
 
 pytestmark = pytest.mark.server
+
+administration: Any = import_module("aiokafka.admin")  # it has no types
 
 
 def queues(broker: Broker) -> set[str]:
@@ -33,20 +38,37 @@ def consumers(broker: Broker) -> set[str]:
     return {each["name"] for stream in streams for each in stream.get("consumer_detail") or ()}
 
 
+def topics(broker: Broker) -> set[str]:
+    """Of Kafka."""
+
+    async def listed() -> set[str]:
+        admin = administration.AIOKafkaAdminClient(bootstrap_servers=cast("Kafka", broker).address)
+        await admin.start()
+        try:
+            return set(await admin.list_topics())
+        finally:
+            await admin.close()
+
+    return asyncio.run(listed())
+
+
 MADE: Final[Mapping[type[Broker], tuple[Callable[[Broker], set[str]], set[str]]]] = {
     RabbitMQ: (queues, {"tertulia.turns.0", "tertulia.replies.0"}),
     NATS: (consumers, {"turns_0", "replies_0"}),
+    Kafka: (topics, {"tertulia.turns", "tertulia.replies"}),
 }
 """What is in a broker once a turn went over it."""
+
+ALONE: Final = {"TERTULIA_KAFKA_REPLICATION": "1"}
 
 
 @pytest.mark.parametrize("kind", MADE)
 async def test_a_turn_goes_over_the_broker_and_waits_for_it(
-    kind: type[RabbitMQ | NATS], private: Private, tmp_path: Path
+    kind: type[RabbitMQ | NATS | Kafka], private: Private, tmp_path: Path
 ) -> None:
     broker = private(kind)
     seen, expected = MADE[kind]
-    variables = {"TERTULIA_BUS_URL": broker.url}
+    variables = ALONE | {"TERTULIA_BUS_URL": broker.url}
     with Server(tmp_path, variables=variables) as server:
         token = server.token()
         async with aiohttp.ClientSession() as http:
@@ -54,7 +76,7 @@ async def test_a_turn_goes_over_the_broker_and_waits_for_it(
             conversation = (await api.create_conversation(str(uuid4()))).id
             turn = await api.send_turn(conversation, str(uuid4()), "hello")
             assert (await api.finished(turn.reply)).status == "complete"
-            assert expected <= seen(broker)
+            assert expected <= await asyncio.to_thread(seen, broker)
             broker.stop()
             assert await missing(http, server) == {"bus"}
             assert tertulia("relay", "--once", home=tmp_path, variables=variables).returncode == 1

@@ -1,64 +1,20 @@
-"""The whole product with Kafka between its roles."""
+"""What operators ask of Kafka."""
 
 import asyncio
 import json
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
-import aiohttp
 import pytest
 
 from tertulia.ports.broker import Held, Letter
-from tests.e2e.api import Api
-from tests.e2e.server import Server, tertulia
+from tests.e2e.server import tertulia
 from tests.ports.brokers import parcel
 from tests.ports.buses import kafka_broker
-from tests.servers.fixtures import Private
 from tests.servers.kafka import Kafka
 
 pytestmark = pytest.mark.server
-
-administration: Any = import_module("aiokafka.admin")  # it has no types
-
-
-async def test_a_turn_goes_over_the_broker_and_waits_for_it(
-    private: Private, tmp_path: Path
-) -> None:
-    broker = private(Kafka)
-    variables = {"TERTULIA_BUS_URL": broker.url, "TERTULIA_KAFKA_REPLICATION": "1"}
-    with Server(tmp_path, variables=variables) as server:
-        token = server.token()
-        async with aiohttp.ClientSession() as http:
-            api = Api(http, server.url, token)
-            conversation = (await api.create_conversation(str(uuid4()))).id
-            turn = await api.send_turn(conversation, str(uuid4()), "hello")
-            assert (await api.finished(turn.reply)).status == "complete"
-            assert {"tertulia.turns", "tertulia.replies"} <= await topics(broker)
-            broker.stop()
-            assert await missing(http, server) == {"bus"}
-            assert tertulia("relay", "--once", home=tmp_path, variables=variables).returncode == 1
-            waiting = await api.send_turn(conversation, str(uuid4()), "and now?")
-            broker.start()
-            assert (await api.finished(waiting.reply)).status == "complete"
-            assert await missing(http, server) == set()
-
-
-async def topics(broker: Kafka) -> set[str]:
-    admin = administration.AIOKafkaAdminClient(bootstrap_servers=broker.address)
-    await admin.start()
-    try:
-        return set(await admin.list_topics())
-    finally:
-        await admin.close()
-
-
-async def missing(http: aiohttp.ClientSession, server: Server) -> set[str]:
-    """What is not ready."""
-    async with http.get(f"{server.url}/ready") as answer:
-        return set((await answer.json())["missing"])
 
 
 def test_doctor_asks_the_broker_and_hides_its_password(kafka: Kafka, tmp_path: Path) -> None:
