@@ -1,8 +1,9 @@
 """The HTTP interface as a client sees it, for tests that talk to real processes."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from itertools import cycle
 from typing import Any, Final, Literal
 
 import aiohttp
@@ -80,12 +81,20 @@ class ProblemError(Exception):
 
 
 class Api:
-    """One signed-in client. Errors of the transport pass as aiohttp raises them."""
+    """One signed-in client. Errors of the transport pass as aiohttp raises them.
 
-    def __init__(self, http: aiohttp.ClientSession, base: str, token: str) -> None:
+    Of several `doors` each request takes the next, so that nobody comes back to where he was.
+    """
+
+    def __init__(self, http: aiohttp.ClientSession, doors: str | Sequence[str], token: str) -> None:
         self.http = http
-        self.base = base
         self.headers = {"Authorization": f"Bearer {token}"}
+        self._doors = cycle([doors] if isinstance(doors, str) else doors)
+
+    @property
+    def base(self) -> str:
+        """Scheme, host and port of the door that comes next."""
+        return next(self._doors)
 
     async def request(self, method: str, path: str, body: object = None) -> bytes:
         """The body of a 2xx answer; ProblemError for every other."""

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 from tests.e2e.server import environment
 
-READY_S: Final = 60.0
+READY_S: Final = 120.0
 STOP_S: Final = 30.0
 
 

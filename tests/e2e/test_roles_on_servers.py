@@ -1,10 +1,7 @@
-"""Every role in processes of its own, several of each, over PostgreSQL and Redis."""
+"""Every role in processes of its own, two of those in front, over PostgreSQL and Redis."""
 
 import json
 import signal
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,62 +9,26 @@ import aiohttp
 import pytest
 
 from tests.e2e.api import Api, Message, Transport
-from tests.e2e.role import RoleProcess
-from tests.e2e.server import tertulia
+from tests.e2e.fleet import fleet
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.redis import Redis
 
 pytestmark = pytest.mark.server
 
+ROLES = {"gateway": 2, "chat": 2, "relay": 1, "preprocess": 1, "inference": 1}
 WORDS = " ".join(f"word{n}" for n in range(200))
-
-
-@dataclass
-class Fleet:
-    """Two gateways, two chats, a relay, a preprocess and two inferences."""
-
-    gateways: list[RoleProcess]
-    chats: list[RoleProcess]
-    token: str
-
-
-@contextmanager
-def fleet(place: Path, store: str, redis: str) -> Generator[Fleet]:
-    first = place / "first"
-    first.mkdir()
-    shared = {
-        "TERTULIA_MODEL": "embedded",
-        "TERTULIA_MASTER_FILE": str(first / "master.key"),
-        "TERTULIA_STORE_URL": store,
-        "TERTULIA_REDIS_URL": redis,
-    }
-    token = tertulia("token", "create", home=first, variables=shared).stdout.strip()
-    with ExitStack() as stack:
-
-        def start(role: str, count: int = 1, **more: str) -> list[RoleProcess]:
-            made: list[RoleProcess] = []
-            for number in range(count):
-                home = place / f"{role}{number}"
-                home.mkdir()
-                process = RoleProcess((role,), home, {**shared, **more})
-                made.append(stack.enter_context(process))
-            return made
-
-        inference = ",".join(each.url for each in start("inference", 2, TERTULIA_MODEL="echo"))
-        chats = start("chat", 2, TERTULIA_PEERS_INFERENCE=inference)
-        start("preprocess", TERTULIA_PEERS_INFERENCE=inference)
-        start("relay")
-        behind = ",".join(each.url for each in chats)
-        yield Fleet(start("gateway", 2, TERTULIA_PEERS_CHAT=behind), chats, token)
 
 
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
 async def test_stream_goes_on_byte_for_byte_when_its_chat_process_is_killed(
     tmp_path: Path, postgres: PostgreSQL, redis: Redis, transport: Transport
 ) -> None:
-    with postgres.database() as store, fleet(tmp_path, store, redis.url) as made:
+    with (
+        postgres.database() as store,
+        fleet(tmp_path, {"store": store, "redis": redis.url}, ROLES) as made,
+    ):
         async with aiohttp.ClientSession() as http:
-            doors = [Api(http, each.url, made.token) for each in made.gateways]
+            doors = [Api(http, url, made.token) for url in made.doors]
             models = json.loads(await doors[0].request("GET", "/api/models"))
             assert models["default"] == "echo"
             conversation = await doors[0].create_conversation(str(uuid4()), model="echo/200/20")
@@ -80,7 +41,7 @@ async def test_stream_goes_on_byte_for_byte_when_its_chat_process_is_killed(
                 if over:
                     break
                 if not cuts:
-                    made.chats[0].end(signal.SIGKILL)
+                    made.roles["chat"][0].end(signal.SIGKILL)
                 cuts += 1
             whole = await doors[1].message(turn.reply)
             assert cuts > 2
