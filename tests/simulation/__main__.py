@@ -46,9 +46,10 @@ def _summed(outcomes: Iterable[Outcome], began: float) -> int:
     ends = Counter(end for outcome in done for end in outcome.ends)
     _print(
         f"{len(done)} seeds, {failed} failed; {sum(o.turns for o in done)} turns, "
-        f"{sum(o.deaths for o in done)} deaths, {sum(o.virtual_s for o in done):.0f} virtual s in "
-        f"{time.monotonic() - began:.0f} s; healed after {max(o.healed_s for o in done):.1f} s at "
-        f"most; replies: {', '.join(f'{count} {end}' for end, count in sorted(ends.items()))}"
+        f"{sum(o.deaths for o in done)} deaths, {sum(o.handed_over for o in done)} handed over, "
+        f"{sum(o.virtual_s for o in done):.0f} virtual s in {time.monotonic() - began:.0f} s; "
+        f"healed after {max(o.healed_s for o in done):.1f} s at most; "
+        f"replies: {', '.join(f'{count} {end}' for end, count in sorted(ends.items()))}"
     )
     return int(failed > 0)
 

@@ -12,7 +12,7 @@ from tests.simulation.determinism import pinned
 from tests.simulation.lives import numbered_tasks
 from tests.simulation.loop import SeededLoop
 from tests.simulation.people import BrokenPromiseError, Person, hold
-from tests.simulation.verdict import at_rest, judge
+from tests.simulation.verdict import at_rest, handed_over, judge
 from tests.simulation.weather import Climate, Trace, Weather
 from tests.simulation.world import Mutations, World
 
@@ -34,6 +34,8 @@ class Outcome:
     """From the last fault to rest."""
     turns: int
     deaths: int
+    handed_over: int
+    """How often a worker left a reply to another."""
     ends: tuple[str, ...]
     """The final states of replies."""
 
@@ -119,6 +121,7 @@ class _Run:
             healed_s=self._healed_s,
             turns=sum(len(talk.said) for person in people for talk in person.talks),
             deaths=sum(process.deaths for process in world.processes),
+            handed_over=len(handed_over(world)),
             ends=tuple(status for (status,) in states),
         )
 

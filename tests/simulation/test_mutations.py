@@ -17,8 +17,9 @@ from tests.simulation.weather import Climate
 from tests.simulation.world import Mutations
 
 SEEDS: Final = 200
-FREEZING: Final = Climate(lossy=0.0, cutting=0.0, slow=0.0, freezing=0.003, crash_every_s=1e9)
-"""Nothing is lost and nothing dies, but writers come back who were taken for dead."""
+FREEZING: Final = Climate(lossy=0.0, cutting=0.0, slow=0.0, freezing=0.012, crash_every_s=1e9)
+"""Nothing is lost and nothing dies, but writers come back who were taken for dead. Often, because
+what they had not begun has another epoch by then."""
 
 
 class _Mutant:

@@ -40,6 +40,7 @@ def test_every_promise_is_kept_and_everything_heals(number: int) -> None:
     outcomes = check(chunk(number, 500))
     assert {end for each in outcomes for end in each.ends} >= {"complete", "interrupted"}
     assert sum(each.deaths for each in outcomes) > len(outcomes)
+    assert sum(each.handed_over for each in outcomes) > 0
 
 
 @pytest.mark.slow

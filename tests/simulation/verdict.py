@@ -1,11 +1,17 @@
 """What must be true once the weather is clear and everything has come to rest."""
 
+import json
 from collections import Counter
+from collections.abc import Iterator
 from itertools import cycle, islice
 
+from tertulia.domain.events import ReplyRequested, TurnRequested
 from tertulia.domain.messages import GAVE_UP, Author, Message, Status
 from tests.simulation.people import Page, Person, Talk, hold
 from tests.simulation.world import World
+
+_Attempt = tuple[str, int]
+"""A reply and its epoch."""
 
 
 async def at_rest(world: World, people: list[Person]) -> str:
@@ -85,12 +91,36 @@ def _judge_witness(world: World) -> None:
 
 
 def _judge_effects(world: World) -> None:
-    """Each request is routed at most once, however often it is delivered."""
-    sent: dict[str, Counter[str]] = {}
-    for kind, body in world.database.rows("SELECT kind, CAST(body AS TEXT) FROM outbox"):
-        sent.setdefault(kind, Counter())[body] += 1
-    twice = sent.get("reply_requested", Counter()) - sent.get("turn_requested", Counter())
-    hold(not twice, f"one request has one effect: {twice}")
+    """Each request is routed at most once, however often it is delivered; handing it over takes
+    its reply to the next epoch."""
+    asked, routed, moved = Counter[_Attempt](), Counter[_Attempt](), handed_over(world)
+    for kind, attempt in _requests(world):
+        (asked if kind == TurnRequested.kind else routed)[attempt] += 1
+    for attempt, count in routed.items():
+        most = asked[attempt] + (attempt in moved)
+        hold(count <= most, f"one request has one effect: {attempt} {count} times")
+
+
+def handed_over(world: World) -> set[_Attempt]:
+    """The attempts that began with a worker who left the reply to another."""
+    first: dict[_Attempt, str] = {}
+    for kind, attempt in _requests(world):
+        first.setdefault(attempt, kind)
+    return {
+        (reply, epoch)
+        for (reply, epoch), kind in first.items()
+        if kind == ReplyRequested.kind and first.get((reply, epoch - 1))
+    }
+
+
+def _requests(world: World) -> Iterator[tuple[str, _Attempt]]:
+    """Of turns and of replies, in the order in which they were committed."""
+    for kind, body in world.database.rows(
+        "SELECT kind, CAST(body AS TEXT) FROM outbox ORDER BY position"
+    ):
+        if kind in {TurnRequested.kind, ReplyRequested.kind}:
+            request = json.loads(body)
+            yield kind, (request["reply_id"], request["epoch"])
 
 
 def echoed(text: str, model: str) -> str:

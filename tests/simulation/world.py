@@ -148,6 +148,7 @@ class Process:
         self._ports: Ports | None = None
         self._main: asyncio.Task[None] | None = None
         self._skew_s = world.dice.choice(SKEWS_S)
+        self._capacity = world.dice.choice((1, 1, 4))
 
     @property
     def worker(self) -> str:
@@ -228,7 +229,9 @@ class Process:
                     p.store, p.bus, p.recent, p.model, languages, p.leases, PreprocessSettings()
                 )
             case "inference":
-                settings = InferenceSettings(worker=self.worker, capacity=4, lease_s=LEASE_S)
+                settings = InferenceSettings(
+                    worker=self.worker, capacity=self._capacity, lease_s=LEASE_S
+                )
                 await inference.run(
                     p.store, p.signals, p.bus, p.recent, p.streams, p.model, p.leases, p.clock,
                     settings,

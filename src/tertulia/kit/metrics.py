@@ -72,6 +72,10 @@ FIRST_TEXT_S: Final = Histogram(
 CHECKPOINT_S: Final = Histogram(
     "tertulia_checkpoint_seconds", "How long shown text stayed unsaved.", buckets=_STORE_S
 )
+REPLIES_HANDED_OVER: Final = Counter(
+    "tertulia_replies_handed_over_total",
+    "Requests that found no place here and went to a worker with room.",
+)
 REPLY_TOKENS: Final = Counter(
     "tertulia_reply_tokens_total", "Tokens read and written by models.", ["direction"]
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,8 +20,15 @@ from tertulia.domain.events import (
     workers_group,
 )
 from tertulia.domain.ids import ConversationId, MessageId
+from tertulia.domain.messages import Status
 from tertulia.ports.bus import Delivery
-from tertulia.ports.store import DeadMessage, QueuedMessage, StoreUnavailableError, Tx
+from tertulia.ports.store import (
+    DeadMessage,
+    MessageChange,
+    QueuedMessage,
+    StoreUnavailableError,
+    Tx,
+)
 from tertulia.roles.relay.errors import DeadLetterMissingError
 from tertulia.roles.relay.role import make_passes
 from tertulia.roles.relay.service.dead_letters import replay_dead
@@ -277,3 +285,29 @@ async def test_a_replayed_letter_comes_to_its_handler(house: House) -> None:
 def test_a_worker_s_queue_names_it(worker: str) -> None:
     assert inference_worker(inference_topic(ASSISTANT.id, worker)) == (ASSISTANT.id, worker)
     assert inference_worker(TURNS) is None
+
+
+async def test_a_waiting_reply_is_routed_anew_under_a_new_epoch(
+    house: House, clock: HandClock
+) -> None:
+    """A worker who comes back with the old request in hand must find that it is not its."""
+    queued, begun = await house.ask("a"), await house.ask("b")
+    await house.change(begun, MessageChange(status=Status.STREAMING))
+    for reply in (queued, begun):
+        request = replace(
+            reply_requested(), conversation_id=reply.conversation_id, reply_id=reply.id
+        )
+        await house.store.write(
+            lambda tx, event=request: tx.outbox.add(GONE, event.conversation_id, event)
+        )
+    await settle_all(house)  # what the two turns asked for first
+    await arrive(house, "other")
+    clock.pass_time(timedelta(seconds=SETTINGS.stranded_s + 1))
+    assert (await relay(house)).reclaimed == 2
+    assert (await house.now(queued)).epoch == 2
+    assert (await house.now(begun)).epoch == 1, "its readers hold this epoch; it is ended"
+    events = [message.event for message in await take(house)]
+    assert {(e.reply_id, e.epoch) for e in events if isinstance(e, TurnRequested)} == {
+        (queued.id, 2),
+        (begun.id, 1),
+    }

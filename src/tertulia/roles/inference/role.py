@@ -14,6 +14,7 @@ from tertulia.ports.role import Role
 from tertulia.ports.signals import Signals
 from tertulia.ports.store import Store
 from tertulia.ports.token_stream import TokenStream
+from tertulia.roles.inference.service.desk import Desk
 from tertulia.roles.inference.service.prompt import Prompts
 from tertulia.roles.inference.service.registration import Registration
 from tertulia.roles.inference.service.replies import Replies
@@ -39,11 +40,12 @@ async def run(
 
     async def work_for(character_id: CharacterId) -> None:
         group = workers_group(character_id)
-        async with Registration(leases, group, settings, lambda: replies.in_hand).open():
+        desk = Desk(store, leases, character_id, replies.on_reply_requested, settings)
+        async with Registration(leases, group, settings, lambda: desk.in_hand).open():
             await bus.subscribe(
                 inference_topic(character_id, settings.worker),
-                replies.on_reply_requested,
-                concurrency=settings.capacity,
+                desk.on_reply_requested,
+                concurrency=desk.concurrency,
                 on_dead=replies.on_reply_given_up,
             )
 

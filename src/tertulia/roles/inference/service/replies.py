@@ -63,8 +63,6 @@ class Replies:
         self._prompts = prompts
         self._clock = clock
         self._settings = settings
-        self.in_hand = 0
-        """Replies that are being written, or wait for the model."""
 
     async def on_reply_requested(self, delivery: Delivery) -> None:
         """Write the reply, whatever comes of it."""
@@ -80,12 +78,8 @@ class Replies:
         elif reply.status is Status.QUEUED or _given_up(reply):
             if reply.status is not Status.QUEUED:
                 await self._store.write(lambda tx: _revive(tx, event))
-            self.in_hand += 1
-            try:
-                with REPLIES_RUNNING.track_inprogress():
-                    await self._write(turn)
-            finally:
-                self.in_hand -= 1
+            with REPLIES_RUNNING.track_inprogress():
+                await self._write(turn)
         else:  # whoever wrote it may have died before its readers knew
             await self._stream.end(reply.id, reply.epoch, reply.status)
 

@@ -15,10 +15,11 @@ from tertulia.domain.events import (
     inference_worker,
     workers_group,
 )
+from tertulia.domain.messages import Status
 from tertulia.kit.clock import Clock
 from tertulia.ports.bus import Bus, Carrier, Delivery, Retry
 from tertulia.ports.leases import Leases, LeasesUnavailableError
-from tertulia.ports.store import Store, TopicDepth, Tx
+from tertulia.ports.store import MessageChange, Store, TopicDepth, Tx
 from tertulia.roles.relay.settings import RelaySettings
 
 LEASE: Final = timedelta(seconds=30)  # taken and settled within one unit of work
@@ -127,10 +128,17 @@ class _Drain:
 
 
 def _route_anew(tx: Tx, event: ReplyRequested) -> None:
+    """A reply that waits gets a new epoch: a worker who comes back and is given the request once
+    more leaves it alone. One that was begun keeps its epoch, and the next worker ends it."""
+    epoch = event.epoch
+    reply = tx.messages.get(event.conversation_id, event.reply_id)
+    if reply is not None and reply.epoch == epoch and reply.status is Status.QUEUED:
+        change = MessageChange(epoch=epoch, next_epoch=epoch + 1)
+        epoch = tx.messages.change(event.conversation_id, event.reply_id, change).epoch
     again = TurnRequested(
         conversation_id=event.conversation_id,
         message_id=event.message_id,
         reply_id=event.reply_id,
-        epoch=event.epoch,
+        epoch=epoch,
     )
     tx.outbox.add(TURNS, event.conversation_id, again)
