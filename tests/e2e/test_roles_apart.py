@@ -62,6 +62,21 @@ def test_wrong_peer_is_one_sentence(tmp_path: Path) -> None:
     assert "peers.chat" in done.stderr.lower()
 
 
+def test_worker_is_named_by_its_number(tmp_path: Path) -> None:
+    numbered = ECHO | {"TERTULIA_INFERENCE_WORKER_NUMBER": "7"}
+    with RoleProcess(("inference", "--character", "assistant"), tmp_path, numbered) as process:
+        assert process.end(signal.SIGTERM) == 0
+    [registered] = [line for line in process.lines if line["event"] == "worker registered"]
+    assert (registered["worker"], registered["group"]) == ("worker-7", "character:assistant")
+
+
+def test_character_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    done = tertulia("run", "inference", "--character", "nobody", home=tmp_path, variables=ECHO)
+    assert done.returncode == 2
+    assert "assistant" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_gateway_serves_the_door_while_chat_is_away(tmp_path: Path) -> None:
     away = ECHO | {"TERTULIA_PEERS_CHAT": "http://127.0.0.1:9"}
     made = tertulia("token", "create", home=tmp_path)

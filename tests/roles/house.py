@@ -17,8 +17,8 @@ from tertulia.adapters.outbox_bus.bus import OutboxBus
 from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
 from tertulia.adapters.sql.sqlite import open_sqlite_store
 from tertulia.domain.conversations import ASSISTANT, Conversation, Purpose
-from tertulia.domain.events import TURNS, TurnRequested
-from tertulia.domain.ids import ConversationId, MessageId
+from tertulia.domain.events import TURNS, ReplyRequested, TurnRequested
+from tertulia.domain.ids import CharacterId, ConversationId, MessageId
 from tertulia.domain.messages import Author, Message, Status
 from tertulia.domain.streams import Part, Position
 from tertulia.kit.clock import Clock, SystemClock
@@ -85,7 +85,9 @@ class House:
                 for task in tasks:
                     task.cancel()
 
-    async def conversation(self, model: str | None = None) -> ConversationId:
+    async def conversation(
+        self, model: str | None = None, character_id: CharacterId = ASSISTANT.id
+    ) -> ConversationId:
         """A new conversation of the owner."""
 
         def work(tx: Tx) -> Conversation:
@@ -94,7 +96,7 @@ class House:
                 Conversation(
                     id=ConversationId(new_id()),
                     owner_id=tx.accounts.owner().id,
-                    character_id=ASSISTANT.id,
+                    character_id=character_id,
                     purpose=Purpose.CHAT,
                     title=None,
                     titled_by_user=False,
@@ -188,6 +190,15 @@ class House:
         """The message that a reply answers."""
         assert reply.parent_id is not None
         return await self.message(reply.conversation_id, reply.parent_id)
+
+    async def requested(self, reply: Message) -> ReplyRequested:
+        """The request for this attempt at a reply, as preprocessing makes it."""
+        return ReplyRequested(
+            conversation_id=reply.conversation_id,
+            message_id=(await self.question(reply)).id,
+            reply_id=reply.id,
+            epoch=reply.epoch,
+        )
 
     async def until(self, message: Message, *statuses: Status) -> Message:
         """The message once it has one of these states (any final one, when none is named)."""

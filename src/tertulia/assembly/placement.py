@@ -1,10 +1,11 @@
 """Which roles run in this process, and what that asks of it."""
 
+import re
 import secrets
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from tertulia.adapters.rpc.settings import PeersSettings
 from tertulia.assembly.roles import ROLES
@@ -25,6 +26,13 @@ class PeersMissingError(TertuliaError):
     """A role needs another one that runs elsewhere, and does not know where."""
 
     code = "peers_missing"
+    kind = Kind.INVALID
+
+
+class HostNumberMissingError(TertuliaError):
+    """inference.worker_number is `hostname`, but this host's name does not end in a number."""
+
+    code = "host_number_missing"
     kind = Kind.INVALID
 
 
@@ -82,3 +90,13 @@ def unique_name() -> str:
     """A name that no other process has."""
     host = "".join(c if c.isalnum() or c in "-." else "-" for c in socket.gethostname())[:40]
     return f"{host or 'worker'}-{secrets.token_hex(4)}"
+
+
+def worker_number(given: int | Literal["hostname"], host: str) -> int:
+    """The number itself, or the one that the host's name ends in. HostNumberMissingError."""
+    if given != "hostname":
+        return given
+    found = re.search(r"-(\d+)$", host.partition(".")[0])
+    if found is None:
+        raise HostNumberMissingError(host=host)
+    return int(found[1])

@@ -1,6 +1,7 @@
 """Serving: one process runs roles until it is told to stop."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, cast
@@ -10,7 +11,7 @@ import structlog
 from tertulia.adapters.sql.settings import StoreSettings
 from tertulia.assembly.home import Home, HomeLock, lock_home, open_home, share_home
 from tertulia.assembly.lifecycle import Deadline, run_roles
-from tertulia.assembly.placement import Placement, unique_name
+from tertulia.assembly.placement import Placement, unique_name, worker_number
 from tertulia.assembly.process import wired
 from tertulia.assembly.roles import role
 from tertulia.assembly.shared import Shared
@@ -80,14 +81,16 @@ def _held(
 
 def _named(settings: SettingsInForce) -> SettingsInForce:
     """Workers of one database must not share a name; alone, the same one finds its work again."""
-    if (
-        not settings.of(StoreSettings).shared
-        or settings.origin(InferenceSettings, "worker") != DEFAULT
-    ):
-        return settings
     given = settings.of(InferenceSettings)
-    named = given.model_copy(update={"worker": unique_name()})
-    return settings.filled_in(InferenceSettings, named)
+    if settings.origin(InferenceSettings, "worker") != DEFAULT:
+        return settings
+    if given.worker_number is not None:
+        name = f"worker-{worker_number(given.worker_number, socket.gethostname())}"
+    elif settings.of(StoreSettings).shared:
+        name = unique_name()
+    else:
+        return settings
+    return settings.filled_in(InferenceSettings, given.model_copy(update={"worker": name}))
 
 
 async def _announce(

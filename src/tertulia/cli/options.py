@@ -26,6 +26,14 @@ OpenOption = Annotated[
     bool | None,
     typer.Option("--open", help="Let /chat and /v1 be called without a token (loopback only)."),
 ]
+CharacterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--character",
+        metavar="NAME[,NAME]",
+        help="Whom the role inference answers for [all characters].",
+    ),
+]
 PullOption = Annotated[
     bool,
     typer.Option("--pull", help="Get a small model first, when the embedded runtime has none."),

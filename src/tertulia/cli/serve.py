@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tertulia.cli.models import pull_first
-from tertulia.cli.options import AddressOption, HomeOption, ModelOption, OpenOption, PullOption
+from tertulia.cli.options import (
+    AddressOption,
+    CharacterOption,
+    HomeOption,
+    ModelOption,
+    OpenOption,
+    PullOption,
+)
 from tertulia.cli.work import finish
 from tertulia.kit.errors import TertuliaError
 
@@ -58,12 +65,19 @@ def run(
     address: AddressOption = None,
     model: ModelOption = None,
     open_: OpenOption = None,
+    character: CharacterOption = None,
 ) -> None:
     """Serve some roles in one process.
 
     `tertulia link` prints a link to sign in with.
     """
-    options = {"home": home, "address": address, "model": model, "open": open_}
+    options = {
+        "home": home,
+        "address": address,
+        "model": model,
+        "open": open_,
+        "inference.characters": character,
+    }
     serve_roles(list(dict.fromkeys(roles)), options, link=False)
 
 

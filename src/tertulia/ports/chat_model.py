@@ -66,17 +66,21 @@ class ModelInfo:
     ready: bool = True
     note: str = ""
     """Why it is not ready, or what else a person should know."""
+    slots: int | None = None
+    """Answers that it writes at once; None: as many as are asked for, or nobody knows."""
 
 
 class ModelError(TertuliaError):
     """The model did not answer. Whatever was streamed before is not a complete answer.
 
     `transient`: the same request may succeed within seconds, so asking again is worth it.
+    `local`: the reason lies in this process or its machine; another may well answer.
     """
 
     code = "model_failed"
     kind = Kind.UPSTREAM
     transient = False
+    local = False
 
 
 class ModelNotFoundError(ModelError):

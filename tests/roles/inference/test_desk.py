@@ -16,6 +16,7 @@ from tertulia.kit.ids import new_id
 from tertulia.ports.bus import Delivery
 from tertulia.ports.leases import LeasesUnavailableError, Member
 from tertulia.ports.store import MessageChange
+from tertulia.roles.inference.service.colleagues import Colleagues
 from tertulia.roles.inference.service.desk import Desk
 from tests.roles.house import PATIENCE_S, House, within
 from tests.roles.inference.reading import QUEUE, QUICK, Open
@@ -28,13 +29,7 @@ OTHER = QUICK.model_copy(update={"worker": "other"})
 
 async def requested(house: House) -> tuple[Message, ReplyRequested]:
     reply = await house.ask("hello")
-    request = ReplyRequested(
-        conversation_id=reply.conversation_id,
-        message_id=(await house.question(reply)).id,
-        reply_id=reply.id,
-        epoch=reply.epoch,
-    )
-    return reply, request
+    return reply, await house.requested(reply)
 
 
 async def send(house: House, request: ReplyRequested) -> None:
@@ -110,9 +105,8 @@ class Counter:
     desk: Desk = field(init=False)
 
     def __post_init__(self) -> None:
-        self.desk = Desk(
-            self.house.store, self.leases, ASSISTANT.id, self._handle, ONE_PLACE, look_s=0.001
-        )
+        colleagues = Colleagues(self.house.store, self.leases, ASSISTANT.id, "local")
+        self.desk = Desk(self._handle, colleagues, 1, look_s=0.001)
 
     async def bring(self, request: ReplyRequested) -> None:
         """Returns once the request is handled, here or by having gone elsewhere."""
@@ -210,12 +204,12 @@ async def test_what_cannot_be_told_of_others_keeps_work_here(opened: Open) -> No
 async def test_nobody_hands_over_to_itself(opened: Open) -> None:
     """Its own load is as old as the others' when it is read from the leases."""
     async with opened(ScriptModel([DONE])) as house, taken(house) as counter:
-        await counter.claim(ONE_PLACE.worker, load=0)
+        await counter.claim("local", load=0)
         reply, request = await requested(house)
         async with waiting(counter, request):
             pass
         assert counter.handled[1:] == [reply.id]
-        assert await counter.queued(ONE_PLACE.worker) == 0
+        assert await counter.queued("local") == 0
 
 
 async def test_what_was_sent_counts_until_it_can_be_told(opened: Open) -> None:
@@ -251,6 +245,29 @@ async def test_only_a_reply_that_waits_for_this_request_is_handed_over(
         assert counter.handled[1:] == [reply.id]
         assert await counter.queued("other") == 0
         assert await house.now(reply) == changed
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_what_is_cancelled_while_the_worker_stays_goes_back_to_its_queue(
+    opened: Open, *, waits: bool
+) -> None:
+    """Its queue is in other hands, or will be again in a moment."""
+    async with opened(ScriptModel([DONE])) as house:
+        counter = Counter(house=house)
+        await counter.claim("other", load=4)
+        bringing = [
+            asyncio.create_task(counter.bring((await requested(house))[1]))
+            for _ in range(1 + waits)
+        ]
+        await within(counter.seated.wait())
+        if waits:
+            await counter.leases.look()
+        bringing[-1].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await bringing[-1]
+        assert await counter.queued("other") == 0
+        counter.leave.set()
+        await asyncio.wait(bringing)
 
 
 async def test_a_handler_that_fails_leaves_its_place(opened: Open) -> None:

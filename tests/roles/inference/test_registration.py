@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from tertulia.adapters.memory.leases import MemoryLeases
 from tertulia.domain.conversations import ASSISTANT
 from tertulia.domain.events import workers_group
@@ -14,7 +16,7 @@ from tests.ports.stores import HandClock
 from tests.roles.house import open_house
 
 GROUP = workers_group(ASSISTANT.id)
-SETTINGS = InferenceSettings(worker="w", capacity=3, lease_s=0.01)
+SETTINGS = InferenceSettings(worker="w", lease_s=0.01)
 
 
 class Watched(MemoryLeases):
@@ -52,7 +54,7 @@ async def test_a_worker_holds_its_place_while_it_works(tmp_path: Path) -> None:
 async def test_a_place_is_renewed() -> None:
     clock = HandClock()
     leases = Watched(clock)
-    async with asyncio.timeout(20), Registration(leases, GROUP, SETTINGS, lambda: 7).open():
+    async with asyncio.timeout(20), Registration(leases, GROUP, SETTINGS, 3, lambda: 7).open():
         for _ in range(3):
             clock.pass_time(timedelta(seconds=SETTINGS.lease_s * 0.9))
             assert await leases.renewals.get()
@@ -62,12 +64,25 @@ async def test_a_place_is_renewed() -> None:
 async def test_a_place_that_was_lost_is_claimed_again() -> None:
     clock = HandClock()
     leases = Watched(clock)
-    async with asyncio.timeout(20), Registration(leases, GROUP, SETTINGS, lambda: 7).open():
+    async with asyncio.timeout(20), Registration(leases, GROUP, SETTINGS, 3, lambda: 7).open():
         assert await leases.claims.get() == 1
         clock.pass_time(timedelta(seconds=1))
         assert await leases.claims.get() == 2
         assert not leases.renewals.get_nowait()
     assert await leases.members(GROUP) == []
+
+
+async def test_a_place_that_was_given_up_is_not_claimed_again() -> None:
+    leases = Watched(HandClock())
+    registration = Registration(leases, GROUP, SETTINGS, 3, lambda: 7)
+    async with asyncio.timeout(20), registration.open():
+        assert await leases.claims.get() == 1
+        assert await leases.renewals.get()
+        await registration.leave()
+        assert await leases.members(GROUP) == []
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(20 * SETTINGS.lease_s):
+                await leases.claims.get()
 
 
 async def test_a_name_that_is_taken_is_waited_for() -> None:
@@ -76,7 +91,7 @@ async def test_a_name_that_is_taken_is_waited_for() -> None:
     await leases.claim(GROUP, "w", capacity=9, ttl_s=60)
     assert await leases.claims.get() == 1
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-        registration = Registration(leases, GROUP, SETTINGS, lambda: 7)
+        registration = Registration(leases, GROUP, SETTINGS, 3, lambda: 7)
 
         async def work() -> None:
             async with registration.open():
@@ -120,7 +135,7 @@ class Away(Watched):
 
 async def test_a_worker_goes_on_while_leases_cannot_be_reached() -> None:
     leases = Away(HandClock(), claims=2, renewals=2)
-    async with asyncio.timeout(20), Registration(leases, GROUP, SETTINGS, lambda: 7).open():
+    async with asyncio.timeout(20), Registration(leases, GROUP, SETTINGS, 3, lambda: 7).open():
         assert await leases.claims.get() == 1
         assert await leases.renewals.get()
     assert max(leases.failing.values()) < 0

@@ -17,6 +17,7 @@ from tertulia.domain.events import (
     inference_topic,
     workers_group,
 )
+from tertulia.domain.ids import CharacterId
 from tertulia.domain.messages import GAVE_UP, Author, Labels, Message, Status
 from tertulia.domain.routing import choose_worker
 from tertulia.ports.bus import Delivery
@@ -28,6 +29,7 @@ from tests.roles.house import House, open_house, request_turn
 
 DELIVERY_LEASE = timedelta(minutes=1)
 LOCAL = inference_topic(ASSISTANT.id, "local")
+POET = CharacterId("poet")
 
 
 @pytest.fixture
@@ -36,10 +38,14 @@ async def house(tmp_path: Path) -> AsyncGenerator[House]:
         yield opened
 
 
-async def arrive(house: House, name: str = "local", capacity: int = 4) -> int:
-    fence = await house.leases.claim(
-        workers_group(ASSISTANT.id), name, capacity=capacity, ttl_s=10**6
-    )
+async def arrive(
+    house: House,
+    name: str = "local",
+    capacity: int = 4,
+    character_id: CharacterId = ASSISTANT.id,
+) -> int:
+    group = workers_group(character_id)
+    fence = await house.leases.claim(group, name, capacity=capacity, ttl_s=10**6)
     assert fence is not None
     return fence
 
@@ -117,18 +123,24 @@ async def test_tokens_are_estimated_when_the_model_cannot_be_asked(tmp_path: Pat
     assert message.labels.tokens == 8
 
 
-async def test_a_turn_waits_for_a_worker_and_counts_no_failed_attempt(house: House) -> None:
-    worker = Worker(house)
+@pytest.mark.parametrize("character_id", [ASSISTANT.id, POET])
+async def test_a_turn_waits_for_a_worker_of_its_character_and_counts_no_failed_attempt(
+    house: House, character_id: CharacterId
+) -> None:
+    worker = Worker(house, inference_topic(character_id, "local"))
+    await arrive(house, character_id=CharacterId("somebody else"))
     async with house.running("preprocess") as group:
         listening = group.create_task(worker.listen())
-        reply = await house.ask("hello")
+        conversation_id = await house.conversation(character_id=character_id)
+        reply = await house.ask("hello", conversation_id=conversation_id)
         async with house.signals.subscribe(f"outbox:{TURNS}") as turned:
             while not await house.store.read(
                 lambda tx: [d for d in tx.queue.depths() if d.topic == TURNS and d.waiting]
             ):
                 await turned.wait(0.001)
         assert worker.idle
-        await arrive(house)
+        assert (await house.now(reply)).status is Status.QUEUED
+        await arrive(house, character_id=character_id)
         delivery = await worker.next()
         listening.cancel()
     assert isinstance(delivery.event, ReplyRequested)

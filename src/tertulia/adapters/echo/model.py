@@ -37,6 +37,7 @@ class EchoModel:
     ) -> None:
         _pace(default)
         self._default = default
+        self._count = slots
         self._slots = Slots(slots)
         self._clock = clock or SystemClock()
 
@@ -48,7 +49,10 @@ class EchoModel:
     async def models(self) -> Sequence[ModelInfo]:
         """See the port."""
         names = dict.fromkeys((self._default, "echo"))
-        return [ModelInfo(id=n, window_tokens=WINDOW_TOKENS, owned_by="tertulia") for n in names]
+        return [
+            ModelInfo(id=n, window_tokens=WINDOW_TOKENS, owned_by="tertulia", slots=self._count)
+            for n in names
+        ]
 
     async def count_tokens(self, model: str, texts: Sequence[str]) -> Sequence[int]:
         """See the port."""

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Final, Protocol, Self
 
 from tertulia.adapters.embedded import machine
 from tertulia.adapters.embedded.model_file import ModelFile
 from tertulia.adapters.embedded.process import LoadError
-from tertulia.adapters.embedded.runtime import Runtime
+from tertulia.adapters.embedded.runtime import Runtime, slot_count
 from tertulia.adapters.embedded.settings import EmbeddedSettings
 from tertulia.ports.chat_model import (
     ChatRequest,
@@ -30,6 +31,7 @@ class NoModelError(ModelUnavailableError):
 
     code = "no_model"
     transient = False  # until somebody gets one, which takes longer than a turn waits
+    local = True
 
 
 class NoRuntimeError(LoadError):
@@ -146,7 +148,9 @@ class EmbeddedModel:
         if not self._runnable:
             raise NoRuntimeError
         present = sorted(self._shelf.present(), key=lambda model: model.name != self._default)
-        return [self._info(model) for model in present] or [self._shelf.offered()]
+        slots = slot_count(self._settings)
+        listed = [self._info(model) for model in present] or [self._shelf.offered()]
+        return [replace(info, slots=slots) for info in listed]
 
     async def count_tokens(self, model: str, texts: Sequence[str]) -> Sequence[int]:
         try:

@@ -22,6 +22,7 @@ class LoadError(ModelUnavailableError):
     """The model could not be loaded."""
 
     code = "model_not_loaded"
+    local = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,8 +157,8 @@ class Runtime:
             raise ModelTimeoutError from error
         except (aiohttp.ClientError, msgspec.DecodeError) as error:
             await self._look_whether_it_ended()
-            raise _broken(begun=begun) from error
-        raise _broken(begun=begun)
+            raise self._broken(begun=begun) from error
+        raise self._broken(begun=begun)
 
     async def _events(self, order: bytes) -> AsyncGenerator[list[_Event], None]:
         """What arrived together, never empty. Errors of the runtime are raised."""
@@ -220,7 +220,7 @@ class Runtime:
             raise ModelTimeoutError from error
         except aiohttp.ClientError as error:
             await self._look_whether_it_ended()
-            raise ModelUnavailableError from error
+            raise self._broken(begun=False) from error
         if response.status != HTTPStatus.OK:
             msg = "The model's template refused the conversation."
             raise ModelError(msg, status=response.status)
@@ -230,6 +230,11 @@ class Runtime:
         """A crash breaks connections a moment before the process is known to be gone; whoever is
         told of the one must not meet the other."""
         await asyncio.wait([self.process.ended], timeout=CRASH_S)
+
+    def _broken(self, *, begun: bool) -> ModelError:
+        error = ModelCutError() if begun else ModelUnavailableError()
+        error.local = not self.alive
+        return error
 
 
 def slot_count(settings: EmbeddedSettings) -> int:
@@ -264,10 +269,6 @@ def _finished(event: _Event) -> Finished:
             cached_tokens=event.timings.cache_n if event.timings else 0,
         ),
     )
-
-
-def _broken(*, begun: bool) -> ModelError:
-    return ModelCutError() if begun else ModelUnavailableError()
 
 
 def _refused(event: _Event) -> ModelError:

@@ -5,6 +5,8 @@ Those of a ModelError are its own. A reply without text is `failed`, one with te
 
 from typing import Final
 
+from tertulia.kit.errors import TertuliaError
+
 PROCESS_ENDED: Final = "process_ended"
 """Its process died or was stopped; going on is up to the person."""
 
@@ -22,3 +24,9 @@ EMPTY_REPLY: Final = "empty_reply"
 
 INTERNAL_ERROR: Final = "internal_error"
 """Something unexpected; the log says what."""
+
+
+class WorkerInTroubleError(TertuliaError):
+    """This process cannot run its model; what it had to write went to other workers."""
+
+    code = "worker_in_trouble"

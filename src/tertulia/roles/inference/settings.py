@@ -1,10 +1,19 @@
 """How a worker writes replies."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from tertulia.domain.conversations import BUILT_IN
 from tertulia.kit.settings import Settings
+
+
+def _known(characters: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = set(characters).difference(BUILT_IN)
+    if unknown:
+        msg = f"should name characters that there are: {', '.join(sorted(BUILT_IN))}"
+        raise ValueError(msg)
+    return characters
 
 
 class InferenceSettings(Settings):
@@ -16,8 +25,23 @@ class InferenceSettings(Settings):
     """This worker's name: its own among all workers, and the same after a restart. Unset, and on a
     database that several processes may use: a name that no other process has."""
 
+    worker_number: Annotated[int, Field(ge=0)] | Literal["hostname"] | None = None
+    """Names this worker `worker-NUMBER`, when `worker` is not set; `hostname`: the number that the
+    host's name ends in, as those of a StatefulSet do. Its own among the workers of a character."""
+
+    characters: Annotated[tuple[str, ...], AfterValidator(_known)] = ()
+    """The characters that this worker serves; empty, all of them."""
+
     capacity: int = Field(default=128, ge=1)
     """Replies in hand at once, those included that wait for a free place in the model."""
+
+    slots: int | None = Field(default=None, ge=1)
+    """Replies that the model writes at once: routers give workers their shares by it. Unset, what
+    the embedded model has, else `capacity`."""
+
+    troubles: int = Field(default=3, ge=1)
+    """After so many replies in a row that could not be written for a reason of this process (its
+    model does not load, or dies), the worker leaves, if there is another one of its character."""
 
     lease_s: float = Field(default=6.0, gt=0)  # a killed worker is back within 10 s; told each 1 s
     """How long this worker counts as alive without a sign; renewed each second, or at a third of

@@ -131,7 +131,11 @@ class Preprocessing:
             {member.name: member.load for member in members},
         )
         if worker is None:
-            log.info("no worker", conversation_id=conversation.id)
+            log.info(
+                "no worker",
+                conversation_id=conversation.id,
+                character=conversation.character_id,
+            )
             raise Retry(self._settings.no_worker_s)
         return worker
 

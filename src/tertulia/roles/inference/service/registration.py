@@ -21,13 +21,20 @@ class Registration:
     worker has in hand goes on meanwhile, and `load` tells routers how much that is."""
 
     def __init__(
-        self, leases: Leases, group: str, settings: InferenceSettings, load: Callable[[], int]
+        self,
+        leases: Leases,
+        group: str,
+        settings: InferenceSettings,
+        slots: int,
+        load: Callable[[], int],
     ) -> None:
         self._leases = leases
         self._group = group
         self._settings = settings
+        self._slots = slots
         self._load = load
         self._fence = 0
+        self._renewal: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None, None]:
@@ -35,21 +42,27 @@ class Registration:
         await self._claim()
         try:
             async with asyncio.TaskGroup() as group:
-                renewal = group.create_task(self._renew_for_ever())
+                self._renewal = group.create_task(self._renew_for_ever())
                 try:
                     yield
                 finally:
-                    renewal.cancel()
+                    self._renewal.cancel()
         finally:
-            with suppress(LeasesUnavailableError):  # it runs out by itself
-                await self._leases.release(self._group, self._settings.worker, self._fence)
+            await self.leave()
+
+    async def leave(self) -> None:
+        """Give the place up, if it is held."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+        with suppress(LeasesUnavailableError):  # it runs out by itself
+            await self._leases.release(self._group, self._settings.worker, self._fence)
 
     async def _claim(self) -> None:
         settings = self._settings
         while True:
             try:
                 fence = await self._leases.claim(
-                    self._group, settings.worker, capacity=settings.capacity, ttl_s=settings.lease_s
+                    self._group, settings.worker, capacity=self._slots, ttl_s=settings.lease_s
                 )
             except LeasesUnavailableError:
                 log.warning("worker cannot register", group=self._group, worker=settings.worker)

@@ -26,8 +26,10 @@ from tertulia.ports.store import (
 )
 from tertulia.ports.token_stream import TokenStream
 from tertulia.roles.inference.errors import PROCESS_ENDED
+from tertulia.roles.inference.service.colleagues import Colleagues
 from tertulia.roles.inference.service.pen import Pen
 from tertulia.roles.inference.service.prompt import Prompts
+from tertulia.roles.inference.service.trouble import Trouble
 from tertulia.roles.inference.service.writing import Ending, Turn, Writing
 from tertulia.roles.inference.settings import InferenceSettings
 
@@ -43,7 +45,8 @@ class Replies:
     only; `streaming` means that whoever wrote it is gone, and it becomes `interrupted` with the
     text that was saved, because readers may have seen more of it than a new attempt would say;
     final ones are left alone, and their readers are let go, except that a replayed dead letter
-    revives what was given up.
+    revives what was given up. What the model of this process could not begin goes to another
+    worker, if there is one.
     """
 
     def __init__(
@@ -55,6 +58,8 @@ class Replies:
         prompts: Prompts,
         clock: Clock,
         settings: InferenceSettings,
+        colleagues: Colleagues,
+        trouble: Trouble,
     ) -> None:
         self._store = store
         self._signals = signals
@@ -63,6 +68,8 @@ class Replies:
         self._prompts = prompts
         self._clock = clock
         self._settings = settings
+        self._colleagues = colleagues
+        self._trouble = trouble
 
     async def on_reply_requested(self, delivery: Delivery) -> None:
         """Write the reply, whatever comes of it."""
@@ -79,7 +86,7 @@ class Replies:
             if reply.status is not Status.QUEUED:
                 await self._store.write(lambda tx: _revive(tx, event))
             with REPLIES_RUNNING.track_inprogress():
-                await self._write(turn)
+                await self._write(turn, event)
         else:  # whoever wrote it may have died before its readers knew
             await self._stream.end(reply.id, reply.epoch, reply.status)
 
@@ -93,7 +100,7 @@ class Replies:
             }
             await self._end(event, ends)
 
-    async def _write(self, turn: Turn) -> None:
+    async def _write(self, turn: Turn, event: ReplyRequested) -> None:
         reply = turn.reply
         await self._stream.begin(reply.id, reply.epoch, reply.text)
         pen = Pen(self._store, self._stream, self._clock, self._settings, reply)
@@ -108,6 +115,13 @@ class Replies:
             self._settings,
         )
         ending = await writing.run()
+        if ending.local:
+            self._trouble.met()
+            if await self._colleagues.take(event, room=False):
+                await self._end_as_stored(turn)
+                return
+        elif ending.status is Status.COMPLETE:
+            self._trouble.over()
         await uninterrupted(self._finish(turn, pen, writing, ending))
 
     async def _finish(self, turn: Turn, pen: Pen, writing: Writing, ending: Ending) -> None:

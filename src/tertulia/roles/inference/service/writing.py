@@ -49,11 +49,12 @@ class Turn:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """How an attempt came out. None of `status`: the reply was ended, erased or begun anew by
-    somebody else, and there is nothing to store."""
+    somebody else, and there is nothing to store. `local`: for a reason of this process."""
 
     status: Status | None
     error_code: str | None = None
     usage: Usage | None = None
+    local: bool = False
 
 
 LEFT: Final = Ending(status=Status.INTERRUPTED, error_code=PROCESS_ENDED)
@@ -139,14 +140,16 @@ class Writing:
                 return Ending(status=None)
             case ModelError() | StoreUnavailableError() | StorageFullError():
                 log.warning("reply broke off", **ids, error=error.code)
-                return self._broken(error.code)
+                local = isinstance(error, ModelError) and error.local
+                return self._broken(error.code, local=local)
             case _:
                 log.error("reply broke off", **ids, exc_info=error)
                 return self._broken(INTERNAL_ERROR)
 
-    def _broken(self, code: str) -> Ending:
+    def _broken(self, code: str, *, local: bool = False) -> Ending:
         written = self._pen.begun or self._turn.reply.text
-        return Ending(status=Status.INTERRUPTED if written else Status.FAILED, error_code=code)
+        status = Status.INTERRUPTED if written else Status.FAILED
+        return Ending(status=status, error_code=code, local=local)
 
     async def _listen(self) -> Ending:
         async with self._signals.subscribe(f"reply:{self._turn.reply.id}") as changed:
