@@ -1,20 +1,26 @@
 """Opening: what there must be, what is said when there is not, many at once."""
 
 import asyncio
+import hmac
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
 
 import psycopg
 import pytest
+from sqlalchemy import create_engine
 
 from tertulia.adapters.keyfile import Keyring, MemoryVault
+from tertulia.adapters.sql.migrate import HEAD, REVISIONS, migrate
 from tertulia.adapters.sql.postgres import open_postgres_store
-from tertulia.adapters.sql.postgres_open import Patience
+from tertulia.adapters.sql.postgres_care import inspect
+from tertulia.adapters.sql.postgres_open import Patience, Place
 from tertulia.kit.clock import SystemClock
 from tertulia.ports.store import StoreUnavailableError
 from tertulia.ports.store_admin import DatabaseForeignError, DatabaseNewerError, WrongKeyError
-from tests.ports.stores import KEYRING, NotedSignals
+from tests.ports.stores import KEYRING, NotedSignals, conversation
 from tests.servers.fixtures import Private
 from tests.servers.postgresql import PostgreSQL
 
@@ -41,6 +47,7 @@ def test_processes_that_start_at_once_make_one_database(postgres: PostgreSQL) ->
     program = """
 import asyncio, sys
 from tertulia.adapters.keyfile import Keyring, MemoryVault
+from tertulia.adapters.sql.migrate import HEAD, REVISIONS, migrate
 from tertulia.adapters.sql.postgres import open_postgres_store
 from tertulia.kit.clock import SystemClock
 from tests.ports.stores import NotedSignals
@@ -65,8 +72,63 @@ asyncio.run(main(*sys.argv[1:]))
             assert connection.execute("SELECT count(*) FROM accounts").fetchone() == (1,)
 
 
-async def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
-    change(url, "UPDATE alembic_version SET version_num = '9999'")
+def test_processes_that_start_at_once_upgrade_a_database_once(postgres: PostgreSQL) -> None:
+    with postgres.database() as url, ThreadPoolExecutor(PROCESSES) as threads:
+        engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+        with engine.begin() as connection:
+            migrate(connection, to=REVISIONS[0])
+        engine.dispose()
+        key_check = hmac.digest(MemoryVault(KEYRING).derive(b"key check"), b"an id", "sha256")
+        with psycopg.connect(url) as raw:
+            raw.execute("INSERT INTO meta VALUES ('database_id', 'an id')")
+            raw.execute("INSERT INTO meta VALUES ('key_check', %s)", [key_check.hex()])
+
+        def start(_: int) -> dict[str, int]:
+            return asyncio.run(open_it(url))
+
+        opened = list(threads.map(start, range(PROCESSES)))
+        with psycopg.connect(url) as raw:
+            assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
+    assert len(opened) == PROCESSES
+
+
+NEWER: Final = "UPDATE alembic_version SET version_num = '9999'"
+
+
+async def test_a_newer_schema_that_only_adds_is_served(url: str) -> None:
+    """Also by those that were serving when it came."""
+    vault = MemoryVault(KEYRING)
+    async with open_postgres_store(url, vault, NotedSignals(), SystemClock()) as before:
+        owner = await before.write(lambda tx: tx.accounts.owner())
+        change(url, NEWER, "ALTER TABLE accounts ADD COLUMN nickname text")
+        change(url, "ALTER TABLE conversations ADD COLUMN colour text DEFAULT 'blue' NOT NULL")
+        async with open_postgres_store(url, vault, NotedSignals(), SystemClock()) as after:
+            for store in (before, after):
+                made = conversation(owner.id)
+                await store.write(lambda tx, made=made: tx.conversations.create(made))
+                assert await store.read(lambda tx, made=made: tx.conversations.get(made.id))
+                assert (await store.read(lambda tx: tx.accounts.owner())).id == owner.id
+    assert inspect(Place(url, Patience()), vault).current
+
+
+async def test_a_newer_schema_is_not_copied_in_part(url: str, tmp_path: Path) -> None:
+    change(url, NEWER)
+    vault = MemoryVault(KEYRING)
+    async with open_postgres_store(url, vault, NotedSignals(), SystemClock()) as store:
+        with pytest.raises(DatabaseNewerError):
+            await store.copy(tmp_path / "copy.db")
+
+
+@pytest.mark.parametrize(
+    "floor",
+    [
+        "UPDATE meta SET value = '9999' WHERE name = 'schema_floor'",
+        "DELETE FROM meta WHERE name = 'schema_floor'",
+    ],
+    ids=["takes away", "does not say"],
+)
+async def test_a_newer_schema_that_takes_away_is_refused(url: str, floor: str) -> None:
+    change(url, NEWER, floor)
     with pytest.raises(DatabaseNewerError):
         await open_it(url)
 

@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 
 from tertulia.adapters.keyfile import MemoryVault
+from tertulia.adapters.sql.inspection import inspect
 from tertulia.adapters.sql.sqlite import SqliteStore, open_sqlite_store
 from tertulia.adapters.sql.sqlite_connection import connect
 from tertulia.ports.store import StoreUnavailableError
@@ -122,8 +123,32 @@ async def test_another_programs_database_is_refused_and_left_alone(
     assert digest(file) == before
 
 
-async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
-    sql(path, "UPDATE alembic_version SET version_num = '9999'")
+NEWER: Final = "UPDATE alembic_version SET version_num = '9999'"
+
+
+async def test_a_newer_schema_that_only_adds_is_served_and_left_alone(path: Path) -> None:
+    sql(path, NEWER, "ALTER TABLE accounts ADD COLUMN nickname TEXT", "CREATE TABLE later (id)")
+    async with opened(path) as store:
+        owner = await store.read(lambda tx: tx.accounts.owner())
+        made = await store.write(lambda tx: tx.conversations.create(conversation(owner.id)))
+        assert await store.read(lambda tx: tx.conversations.get(made.id)) is not None
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
+    assert inspect(path, VAULT).current
+
+
+@pytest.mark.parametrize(
+    "floor",
+    [
+        "UPDATE meta SET value = '9999' WHERE name = 'schema_floor'",
+        "DELETE FROM meta WHERE name = 'schema_floor'",
+    ],
+    ids=["takes away", "does not say"],
+)
+async def test_a_newer_schema_that_takes_away_is_refused_and_left_alone(
+    path: Path, floor: str
+) -> None:
+    sql(path, NEWER, floor)
     with pytest.raises(DatabaseNewerError):
         async with opened(path):
             pass
@@ -217,6 +242,7 @@ import asyncio, sys
 from pathlib import Path
 from tertulia.adapters.keyfile import Keyring, MemoryVault
 from tertulia.adapters.memory.signals import MemorySignals
+from tertulia.adapters.sql.inspection import inspect
 from tertulia.adapters.sql.sqlite import open_sqlite_store
 from tertulia.kit.clock import SystemClock
 

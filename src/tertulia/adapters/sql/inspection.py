@@ -9,9 +9,9 @@ from typing import Final
 
 from tertulia.adapters.sql.data_keys import DataKeys
 from tertulia.adapters.sql.identity import check_identity, check_keys
-from tertulia.adapters.sql.migrate import is_current
+from tertulia.adapters.sql.migrate import can_serve
 from tertulia.adapters.sql.sqlite_connection import DIALECT, SqliteConnection, connect, translated
-from tertulia.adapters.sql.sqlite_open import check_ours, revision
+from tertulia.adapters.sql.sqlite_open import check_ours, floor, revision
 from tertulia.adapters.sql.statements import compile_all
 from tertulia.ports.key_vault import KeyVault
 
@@ -20,8 +20,8 @@ BUSY_TIMEOUT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """`revision` is the schema's (None: empty), `current` whether it is this version's, `problems`
-    what is damaged."""
+    """`revision` is the schema's (None: empty), `current` whether this version
+    can work on it as it is, `problems` what is damaged."""
 
     revision: str | None
     current: bool
@@ -34,7 +34,7 @@ def inspect(path: Path, vault: KeyVault) -> Inspection:
         with closing(connect(path, busy_timeout_s=BUSY_TIMEOUT_S, writes=False)) as raw:
             check_ours(raw, path)
             found = revision(raw)
-            current = is_current(found)
+            current = can_serve(found, lambda: floor(raw))
             problems = _problems(raw)
             if current and not problems:
                 db = SqliteConnection(raw, compile_all(DIALECT))

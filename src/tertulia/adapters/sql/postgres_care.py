@@ -8,10 +8,10 @@ from typing import cast
 from tertulia.adapters.sql.data_keys import DataKeys
 from tertulia.adapters.sql.identity import check_identity, check_keys
 from tertulia.adapters.sql.inspection import Inspection
-from tertulia.adapters.sql.migrate import is_current
+from tertulia.adapters.sql.migrate import can_serve, is_current
 from tertulia.adapters.sql.postgres_connection import DIALECT, PostgresConnection
 from tertulia.adapters.sql.postgres_errors import ConnectionLostError, RefusedError, translated
-from tertulia.adapters.sql.postgres_open import Line, Place, revision
+from tertulia.adapters.sql.postgres_open import Line, Place, floor, revision
 from tertulia.adapters.sql.rewrap import count_unrewrapped
 from tertulia.adapters.sql.schema import metadata
 from tertulia.adapters.sql.scope import Scope
@@ -61,7 +61,7 @@ def inspect(place: Place, vault: KeyVault) -> Inspection:
     """Look at the database without changing it. Raises what opening it raises."""
     with closing(place.connect()) as raw:
         found = revision(raw)
-        if not is_current(found):
+        if not can_serve(found, lambda: floor(raw)):
             return Inspection(revision=found, current=False, problems=())
     line = Line(place, compile_all(DIALECT))
     try:
@@ -75,7 +75,10 @@ def inspect(place: Place, vault: KeyVault) -> Inspection:
 
 
 def copy(place: Place, target: Path) -> None:
-    """One snapshot of the database, while it is served, as a SQLite database in `target`."""
+    """One snapshot of the database, while it is served, as a SQLite database in `target`.
+    DatabaseNewerError when a newer version has added to it what would be missing there."""
+    with closing(place.connect()) as raw:
+        is_current(revision(raw))
     line = Line(place, compile_all(DIALECT, STATEMENTS))
     try:
         with closing(connect(target, busy_timeout_s=0, writes=True)) as raw:

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import conninfo, pq
 
 from tertulia.adapters.sql.identity import check_identity, write_identity
-from tertulia.adapters.sql.migrate import is_current, migrate
+from tertulia.adapters.sql.migrate import FLOOR_NAME, can_serve, migrate
 from tertulia.adapters.sql.postgres_connection import PostgresConnection, lock_number
 from tertulia.adapters.sql.postgres_errors import (
     UNKNOWN,
@@ -183,7 +183,7 @@ def prepare(place: Place, vault: KeyVault, compiled: Statements) -> None:
     """See that the database is ours, current and of our key; an empty one is made ours. Of any
     number of processes at once one does it. Errors as sqlite_open.prepare."""
     with closing(place.connect()) as raw:
-        if is_current(revision(raw)):
+        if can_serve(revision(raw), lambda: floor(raw)):
             _inside(raw, compiled, lambda db: check_identity(db, vault))
             return
 
@@ -207,7 +207,7 @@ def upgrade(raw: psycopg.Connection, finish: Callable[[str | None], None]) -> No
             raw.execute("SET LOCAL statement_timeout = 0")
             raw.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATING])
             before = revision(raw)
-            if not is_current(before):
+            if not can_serve(before, lambda: floor(raw)):
                 migrate(connection)
             finish(before)
         raw.autocommit = True
@@ -230,6 +230,13 @@ def revision(raw: psycopg.Connection) -> str | None:
         msg = "The database holds something else than Tertulia's; name an empty one."
         raise DatabaseForeignError(msg)
     return None
+
+
+def floor(raw: psycopg.Connection) -> str | None:
+    """What the schema says of older versions (migrate.FLOOR_NAME); None when it says nothing."""
+    with _explained():
+        found = raw.execute("SELECT value FROM meta WHERE name = %s", [FLOOR_NAME]).fetchone()
+    return found[0] if found else None
 
 
 @contextmanager

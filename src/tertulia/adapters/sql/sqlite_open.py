@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tertulia.adapters.sql.identity import check_identity, write_identity
-from tertulia.adapters.sql.migrate import is_current, migrate
+from tertulia.adapters.sql.migrate import FLOOR_NAME, can_serve, migrate
 from tertulia.adapters.sql.sqlite_connection import SqliteConnection, connect, translated
 from tertulia.adapters.sql.statements import Compiled, Statement
 from tertulia.kit.folders import sync_folder
@@ -94,10 +94,16 @@ def revision(raw: sqlite3.Connection) -> str | None:
     return row[0] if row else None
 
 
+def floor(raw: sqlite3.Connection) -> str | None:
+    """What the schema says of older versions (migrate.FLOOR_NAME); None when it says nothing."""
+    row = raw.execute("SELECT value FROM meta WHERE name = ?", [FLOOR_NAME]).fetchone()
+    return row[0] if row else None
+
+
 def _upgrade(db: SqliteConnection, vault: KeyVault) -> None:
-    """Nothing but reading when the database is current and our key's."""
+    """Nothing but reading when the database needs no migration and is our key's."""
     db.raw.execute("PRAGMA journal_mode = WAL")
-    if not is_current(revision(db.raw)):
+    if not can_serve(revision(db.raw), lambda: floor(db.raw)):
         make_schema(db.raw, lambda: write_identity(db, vault))
     check_identity(db, vault)
 
@@ -114,7 +120,7 @@ def make_schema(raw: sqlite3.Connection, identify: Callable[[], None]) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         # Another process may have done it while this one waited for the lock.
         before = revision(raw)
-        if not is_current(before):
+        if not can_serve(before, lambda: floor(raw)):
             migrate(connection)
         if before is None:
             raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import Table, delete, func, insert, select, tuple_, update
 
 from tertulia.adapters.sql.identity import UNFINISHED
+from tertulia.adapters.sql.migrate import FLOOR_NAME
 from tertulia.adapters.sql.schema import clock, meta, metadata
 from tertulia.adapters.sql.statements import Connection, Row, Statement, given, integer
 from tertulia.kit.errors import Kind, TertuliaError
@@ -129,7 +130,7 @@ def hand_over(source: Side, target: Side) -> None:
     """The last step: the target is what the source was."""
     target.renumber()
     [(last_us,)] = source.db.all(_TIME, {})
-    rows = source.db.all(_META.first, {})
+    rows = [row for row in source.db.all(_META.first, {}) if row[0] != FLOOR_NAME]
     with target.unit():
         target.db.put(_SET_TIME, {"to_us": last_us})
         for name in (UNFINISHED, COMPARED):
