@@ -18,7 +18,7 @@ from tertulia.kit.ids import new_id
 from tertulia.ports.broker import Broker, Parcel
 from tertulia.ports.bus import Handler
 from tertulia.ports.leases import Leases
-from tertulia.ports.store import UnreadMessage
+from tertulia.ports.store import QueuedMessage
 from tests.ports.buses import EVENT, NAME, nats_broker, rabbit_broker
 from tests.servers.nats import NATS
 from tests.servers.rabbitmq import RabbitMQ
@@ -49,7 +49,7 @@ class Place:
 
 def parcel(key: str = "k", topic: str = "turns") -> Parcel:
     return sealed(
-        UnreadMessage(
+        QueuedMessage(
             id=new_id(),
             topic=topic,
             key=key,
@@ -57,6 +57,7 @@ def parcel(key: str = "k", topic: str = "turns") -> Parcel:
             version=EVENT.version,
             body=encoded(EVENT),
             fence=1,
+            attempts=1,
             created_at=datetime.now(UTC) - timedelta(hours=1),
         )
     )

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -53,7 +54,7 @@ SETTINGS: Final = BusSettings(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FutureEvent(TurnRequested):
-    """An event that this version does not know."""
+    """An event that only another version knows."""
 
     kind: ClassVar[str] = "future"
 
@@ -71,12 +72,18 @@ class Line:
     """A bus and its store."""
 
     store: Store
-    bus: Bus
+    bus_of: Callable[[float], Bus]
+    """A bus to whose processes messages of other versions are unknown for so many seconds."""
     carrier: Carrier
     lives: int
     """How often a message may take a process with it."""
     die: Callable[[str], AbstractAsyncContextManager[None]]
     """A process takes what there is of a topic; leaving, it dies without a word."""
+
+    @cached_property
+    def bus(self) -> Bus:
+        """One that does not wait for other versions."""
+        return self.bus_of(0)
 
     async def send(self, *keys: str, topic: str = "turns") -> list[str]:
         """One message for each key, in one unit of work; their ids."""
@@ -103,11 +110,13 @@ class Line:
         concurrency: int = 4,
         on_dead: Handler | None = None,
         patience_s: float = PATIENCE_S,
+        bus: Bus | None = None,
     ) -> AsyncGenerator[None]:
         """Leaving cancels the subscription and waits for its end."""
+        bus = bus or self.bus
         async with asyncio.timeout(patience_s), asyncio.TaskGroup() as group:
             task = group.create_task(
-                self.bus.subscribe(topic, handler, concurrency=concurrency, on_dead=on_dead)
+                bus.subscribe(topic, handler, concurrency=concurrency, on_dead=on_dead)
             )
             try:
                 yield
@@ -153,13 +162,16 @@ async def on_outbox_of_postgresql(request: pytest.FixtureRequest, _: Path) -> As
 
 
 def outbox_line(store: Store, signals: Signals) -> Line:
-    settings = OutboxBusSettings(
-        attempts=ATTEMPTS,
-        backoff_s=0.001,
-        backoff_max_s=0.002,
-        handling_max_s=0.5,
-        store_pause_s=0.001,
-    )
+    def bus_of(unknown_s: float) -> Bus:
+        settings = OutboxBusSettings(
+            attempts=ATTEMPTS,
+            backoff_s=0.001,
+            backoff_max_s=0.002,
+            handling_max_s=0.5,
+            store_pause_s=0.001,
+            unknown_s=unknown_s,
+        )
+        return OutboxBus(store, signals, CLOCK, settings)
 
     @asynccontextmanager
     async def die(topic: str) -> AsyncGenerator[None]:
@@ -170,7 +182,7 @@ def outbox_line(store: Store, signals: Signals) -> Line:
 
     return Line(
         store=store,
-        bus=OutboxBus(store, signals, CLOCK, settings),
+        bus_of=bus_of,
         carrier=NothingToCarry(),
         lives=ATTEMPTS,
         die=die,
@@ -188,10 +200,15 @@ async def carried(
         asyncio.TaskGroup() as group,
     ):
         relay = group.create_task(carry_for_ever(store, signals, carrier, RelaySettings()))
-        dice = random.Random(0)  # noqa: S311  jitter
+
+        def bus_of(unknown_s: float) -> Bus:
+            settings = SETTINGS.model_copy(update={"unknown_s": unknown_s})
+            dice = random.Random(0)  # noqa: S311  jitter
+            return BrokerBus(broker, store, CLOCK, settings, dice)
+
         yield Line(
             store=store,
-            bus=BrokerBus(broker, store, CLOCK, SETTINGS, dice),
+            bus_of=bus_of,
             carrier=carrier,
             lives=RETURNS + 1,
             die=die,

@@ -1,12 +1,14 @@
 """What every adapter of Bus keeps, over a real store."""
 
 import asyncio
+from typing import cast
 
 import pytest
 
+from tertulia.domain.events import EVENTS, Event
 from tertulia.ports.bus import Delivery, Retry
 from tertulia.ports.store import StorageFullError, StoreUnavailableError
-from tests.ports.buses import ATTEMPTS, EVENT, FUTURE, Heard, Line
+from tests.ports.buses import ATTEMPTS, EVENT, FUTURE, FutureEvent, Heard, Line
 
 
 async def test_a_message_is_delivered_once(line: Line) -> None:
@@ -260,8 +262,25 @@ async def test_a_message_that_kills_its_process_is_not_tried_for_ever(line: Line
     assert (letter.id, letter.reason) == (poison, "exhausted")
 
 
-async def test_a_message_of_an_unknown_kind_is_a_dead_letter_and_no_loop(line: Line) -> None:
-    """A version of Tertulia that is newer than this one sent it."""
+async def test_a_message_of_another_version_waits_for_a_process_of_that_version(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard, patient = Heard(), line.bus_of(3600)
+    unknown = await line.store.write(lambda tx: tx.outbox.add("turns", "k", FUTURE))
+    [later] = await line.send("k")
+    [other] = await line.send("j")
+    async with line.consuming(heard, bus=patient):
+        await heard.until(1)
+    assert set(heard.ids) == {other}
+    assert await patient.dead() == []
+    monkeypatch.setitem(cast("dict[str, type[Event]]", EVENTS), FUTURE.kind, FutureEvent)
+    async with line.consuming(heard, bus=patient):
+        while later not in heard.ids:
+            await heard.until(len(heard.ids) + 1)
+    assert list(dict.fromkeys(heard.ids)) == [other, unknown, later]
+
+
+async def test_a_message_that_no_version_knows_is_a_dead_letter_and_no_loop(line: Line) -> None:
     heard = Heard()
     unknown = await line.store.write(lambda tx: tx.outbox.add("turns", "k", FUTURE))
     async with line.consuming(heard):

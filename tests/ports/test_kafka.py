@@ -343,7 +343,7 @@ async def test_what_is_no_message_of_ours_is_a_dead_letter_and_stays_one(
         while not (letters := await bus.dead()):  # noqa: ASYNC110  nobody signals it
             await asyncio.sleep(0)
         await heard.until(1)
-    assert [letter.reason for letter in letters] == ["UnknownEventError"]
+    assert [letter.reason for letter in letters] == ["UnreadableEventError"]
     assert await bus.replay([letters[0].id]) == 0
     assert await bus.dead() == letters
     assert [(d.topic, d.dead) for d in await bus.depths() if d.dead] == [("*", 1)]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tertulia.domain.event_bodies import decoded
-from tertulia.ports.store import QueuedMessage, Settlement, TopicDepth, Tx, UnreadMessage
+from tertulia.ports.store import QueuedMessage, Settlement, TopicDepth, Tx
 from tests.ports.stores import World, turn_requested
 
 LEASE = timedelta(seconds=30)
@@ -31,7 +31,7 @@ async def test_events_come_back_as_they_were(world: World) -> None:
     event = turn_requested()
     added = await world.store.write(lambda tx: tx.outbox.add("turns", "k", event))
     [taken] = await take(world)
-    assert (taken.id, taken.topic, taken.key, taken.event) == (added, "turns", "k", event)
+    assert (taken.id, taken.topic, taken.key, taken.event()) == (added, "turns", "k", event)
     assert (taken.attempts, taken.created_at) == (1, world.clock.now())
 
 
@@ -64,27 +64,27 @@ async def test_a_key_is_held_up_within_its_topic_only(world: World) -> None:
     assert [m.id for m in await take(world, "replies")] == [reply]
 
 
-async def take_unread(world: World, limit: int = 10) -> Sequence[UnreadMessage]:
-    return await world.store.write(lambda tx: tx.queue.take_unread(limit=limit, lease=LEASE))
+async def take_any(world: World, limit: int = 10) -> Sequence[QueuedMessage]:
+    return await world.store.write(lambda tx: tx.queue.take_any(limit=limit, lease=LEASE))
 
 
 async def test_a_carrier_takes_of_any_topic_oldest_first_one_of_each_key(world: World) -> None:
     first, second = await world.enqueue("k", "turns"), await world.enqueue("k", "turns")
     other = await world.enqueue("k", "replies")
-    taken = await take_unread(world)
+    taken = await take_any(world)
     assert [m.id for m in taken] == [first, other]
-    assert await take_unread(world) == []
+    assert await take_any(world) == []
     settled = await world.store.write(
         lambda tx: [tx.queue.settle(m.id, m.fence, "done") for m in taken]
     )
     assert settled == [True, True]
-    assert [m.id for m in await take_unread(world, limit=1)] == [second]
+    assert [m.id for m in await take_any(world, limit=1)] == [second]
 
 
 async def test_a_carrier_gets_the_event_as_it_lies(world: World) -> None:
     event = turn_requested()
     added = await world.store.write(lambda tx: tx.outbox.add("turns", "k", event))
-    [taken] = await take_unread(world)
+    [taken] = await take_any(world)
     assert (taken.id, taken.topic, taken.key) == (added, "turns", "k")
     assert decoded(taken.kind, taken.version, taken.body) == event
     assert taken.created_at == world.clock.now()

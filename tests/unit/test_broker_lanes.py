@@ -13,7 +13,7 @@ from tertulia.kit.clock import SystemClock
 from tertulia.ports.broker import Letter
 from tertulia.ports.bus import BusUnavailableError, Delivery
 from tertulia.ports.bus_judge import Judge
-from tertulia.ports.store import UnreadMessage
+from tertulia.ports.store import QueuedMessage
 from tests.ports.stores import turn_requested
 
 PATIENCE_S: Final = 20.0  # only ends a test that would hang
@@ -27,7 +27,7 @@ class LostHold:
 
     def __init__(self) -> None:
         event = turn_requested()
-        row = UnreadMessage(
+        row = QueuedMessage(
             id="m",
             topic="turns",
             key="k",
@@ -35,6 +35,7 @@ class LostHold:
             version=event.version,
             body=encoded(event),
             fence=1,
+            attempts=1,
             created_at=datetime.now(UTC),
         )
         self.data: Final = sealed(row).data

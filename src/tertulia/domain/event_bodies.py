@@ -10,7 +10,11 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class UnknownEventError(ValueError):
-    """No event of this kind and version is known here."""
+    """No event of this kind and version is known here; another version of Tertulia may know it."""
+
+
+class UnreadableEventError(ValueError):
+    """This is no event, for whatever version."""
 
 
 def encoded(event: Event) -> bytes:
@@ -19,11 +23,17 @@ def encoded(event: Event) -> bytes:
 
 
 def decoded(kind: str, version: int, body: bytes) -> Event:
-    """UnknownEventError when this version of Tertulia cannot read it."""
+    """UnknownEventError for a kind or a version that is not known here, UnreadableEventError for
+    a body that is not of its kind. Fields that are not known are passed over."""
     event = EVENTS.get(kind)
     if event is None or event.version != version:
         raise UnknownEventError
     try:
         return msgspec.json.decode(body, type=event)
     except msgspec.DecodeError as error:
-        raise UnknownEventError from error
+        raise UnreadableEventError from error
+
+
+def known_versions() -> str:
+    """What `decoded` knows, as `/kind/version/` after `/kind/version/`."""
+    return "".join(f"/{event.kind}/{event.version}/" for event in EVENTS.values())

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tertulia.domain.events import Event
 from tertulia.kit.errors import Kind, TertuliaError
-from tertulia.ports.store import DeadMessage, TopicDepth, UnreadMessage
+from tertulia.ports.store import DeadMessage, QueuedMessage, TopicDepth
 
 
 class BusUnavailableError(TertuliaError):
@@ -89,7 +89,7 @@ class Carrier(Protocol):
         """False when consumers read the outbox itself: its rows must be left to them."""
         ...
 
-    async def carry(self, messages: Sequence[UnreadMessage]) -> frozenset[str]:
+    async def carry(self, messages: Sequence[QueuedMessage]) -> frozenset[str]:
         """Hand over; returns when the broker has answered, with the ids of those that it has
         confirmed to keep. The others may or may not arrive: carry them again. Messages of one
         topic and key arrive in the order of calls. BusUnavailableError when there is no answer."""

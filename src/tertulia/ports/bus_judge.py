@@ -3,14 +3,17 @@
 import asyncio
 import random
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Literal, Protocol
 
 import structlog
 
+from tertulia.domain.event_bodies import UnknownEventError, UnreadableEventError
 from tertulia.ports.bus import Delivery, Handler, Retry
 from tertulia.ports.store import StorageFullError, StoreUnavailableError
 
 EXHAUSTED: Final = "exhausted"
+UNKNOWN_AGAIN_S: Final = 5.0  # who knows it comes with another process, not with time
 STORE_TROUBLE: Final = (StoreUnavailableError, StorageFullError)
 
 Outcome = Literal["done", "again", "retry", "back", "dead"]
@@ -35,6 +38,9 @@ class Patience(Protocol):
 
     @property
     def store_pause_s(self) -> float: ...
+
+    @property
+    def unknown_s(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +86,24 @@ class Judge:
         except Exception as error:  # noqa: BLE001  logged and counted below
             return await self._failed(delivery, error)
         return Judgement(outcome="done")
+
+    def judge_unread(
+        self,
+        error: UnknownEventError | UnreadableEventError,
+        kind: str,
+        message_id: str,
+        age: timedelta,
+    ) -> Judgement:
+        """Of a message that has no event here. What another version of Tertulia may know waits for
+        a process of that version, no attempt counted, until it is `unknown_s` old."""
+        reason = type(error).__name__
+        left_s = self._patience.unknown_s - age.total_seconds()
+        if isinstance(error, UnknownEventError) and left_s > 0:
+            log.warning("message of another version waits", kind=kind, message_id=message_id)
+            delay_s = min(left_s, UNKNOWN_AGAIN_S)
+            return Judgement(outcome="again", reason=reason, delay_s=delay_s)
+        log.error("dead letter", kind=kind, message_id=message_id, reason=reason)
+        return Judgement(outcome="dead", reason=reason)
 
     async def _failed(self, delivery: Delivery, error: BaseException) -> Judgement:
         if isinstance(error, STORE_TROUBLE):

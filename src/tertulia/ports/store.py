@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol, TypeVar
 
 from tertulia.domain.conversations import Conversation
+from tertulia.domain.event_bodies import decoded
 from tertulia.domain.events import Event
 from tertulia.domain.feed import FeedPage
 from tertulia.domain.ids import ConversationId, MessageId, RequestId, UserId
@@ -385,22 +386,8 @@ class Inbox(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedMessage:
-    """An outbox row taken on a lease. `fence` grows with every take; an older one is refused."""
-
-    id: str
-    topic: str
-    key: str
-    event: Event
-    fence: int
-    attempts: int
-    """How often it was taken, this time included."""
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnreadMessage:
-    """An outbox row taken to be carried elsewhere. Its event is left as it lies: whoever carries
-    need not know its kind."""
+    """An outbox row taken on a lease. `fence` grows with every take; an older one is refused. Its
+    event is left as it lies: whoever carries it elsewhere need not know its kind."""
 
     id: str
     topic: str
@@ -409,7 +396,13 @@ class UnreadMessage:
     version: int
     body: bytes
     fence: int
+    attempts: int
+    """How often it was taken, this time included."""
     created_at: datetime
+
+    def event(self) -> Event:
+        """UnknownEventError and UnreadableEventError as `decoded`."""
+        return decoded(self.kind, self.version, self.body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -441,14 +434,20 @@ class Queue(Protocol):
     """The outbox table as a queue: what the embedded bus is made of."""
 
     def take(
-        self, topics: Sequence[str], *, limit: int, lease: timedelta
+        self,
+        topics: Sequence[str],
+        *,
+        limit: int,
+        lease: timedelta,
+        unknown_for: timedelta = timedelta(0),
     ) -> Sequence[QueuedMessage]:
         """Lease messages that are due (fresh, due for a retry, or whose lease has run out),
         oldest first; a key with a message still leased or waiting for its retry gives no later
-        one."""
+        one. What is not known here is left to processes of other versions until it is older than
+        `unknown_for`."""
         ...
 
-    def take_unread(self, *, limit: int, lease: timedelta) -> Sequence[UnreadMessage]:
+    def take_any(self, *, limit: int, lease: timedelta) -> Sequence[QueuedMessage]:
         """As `take`, of whatever topic."""
         ...
 

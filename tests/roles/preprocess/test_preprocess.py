@@ -287,7 +287,7 @@ async def test_the_reply_to_a_dead_letter_has_failed_and_says_so(house: House) -
     taken = await house.store.write(
         lambda tx: tx.queue.take([REPLIES], limit=9, lease=DELIVERY_LEASE)
     )
-    [finished] = [message.event for message in taken]
+    [finished] = [message.event() for message in taken]
     assert isinstance(finished, ReplyFinished)
     assert (finished.reply_id, finished.status) == (reply.id, "failed")
 

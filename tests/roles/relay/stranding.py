@@ -18,7 +18,7 @@ from tertulia.domain.events import (
 from tertulia.domain.ids import ConversationId, MessageId
 from tertulia.kit.ids import new_id
 from tertulia.ports.broker import Broker, Parcel
-from tertulia.ports.store import UnreadMessage
+from tertulia.ports.store import QueuedMessage
 from tertulia.roles.relay.service.reclaiming import reclaim
 from tertulia.roles.relay.settings import RelaySettings
 from tests.roles.house import House
@@ -45,7 +45,7 @@ async def reclaimed_from(broker: Broker, house: House) -> int:
     assert await once() == 0
     lease = timedelta(minutes=1)
     taken = await house.store.write(lambda tx: tx.queue.take([TURNS], limit=9, lease=lease))
-    events = [message.event for message in taken]
+    events = [message.event() for message in taken]
     assert all(isinstance(event, TurnRequested) for event in events)
     assert {event.epoch for event in events} == {1, 2, 3}
     return moved
@@ -59,7 +59,7 @@ def _stranded(number: int) -> Parcel:
         epoch=number,
     )
     return sealed(
-        UnreadMessage(
+        QueuedMessage(
             id=new_id(),
             topic=GONE,
             key=event.conversation_id,
@@ -67,6 +67,7 @@ def _stranded(number: int) -> Parcel:
             version=event.version,
             body=encoded(event),
             fence=1,
+            attempts=1,
             created_at=datetime.now(UTC) - timedelta(minutes=1),
         )
     )

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from tertulia.domain.events import REPLIES, TURNS
 from tertulia.ports.bus import BusUnavailableError
-from tertulia.ports.store import UnreadMessage
+from tertulia.ports.store import QueuedMessage
 from tertulia.roles.relay.role import broker_ready, carry_for_ever
 from tertulia.roles.relay.service.carrying import carry_due
 from tertulia.roles.relay.service.passing import run_once
@@ -34,7 +34,7 @@ class MemoryCarrier:
         self.refused: set[str] = set()
         self._more = asyncio.Event()
 
-    async def carry(self, messages: Sequence[UnreadMessage]) -> frozenset[str]:
+    async def carry(self, messages: Sequence[QueuedMessage]) -> frozenset[str]:
         self.calls.append([message.id for message in messages])
         self._more.set()
         await self.check()
@@ -143,7 +143,7 @@ async def test_what_is_being_carried_when_the_relay_ends_is_due_again(
     [sent] = await send(house, "a")
 
     class Hanging(MemoryCarrier):
-        async def carry(self, messages: Sequence[UnreadMessage]) -> frozenset[str]:
+        async def carry(self, messages: Sequence[QueuedMessage]) -> frozenset[str]:
             await super().carry(messages)
             await asyncio.Event().wait()
             return frozenset()
@@ -177,7 +177,7 @@ async def test_rows_of_a_relay_that_died_are_carried_by_another_after_half_a_min
     house: House, carrier: MemoryCarrier, clock: HandClock
 ) -> None:
     class Deadly(MemoryCarrier):
-        async def carry(self, messages: Sequence[UnreadMessage]) -> frozenset[str]:
+        async def carry(self, messages: Sequence[QueuedMessage]) -> frozenset[str]:
             await super().carry(messages)
             await asyncio.Event().wait()
             return frozenset()

@@ -163,7 +163,7 @@ async def test_work_of_a_worker_who_is_gone_is_routed_anew(house: House, clock: 
     clock.pass_time(timedelta(seconds=SETTINGS.stranded_s + 1))
     assert (await relay(house)).reclaimed == 5
     assert await take(house, GONE) == []
-    events = [message.event for message in await take(house)]
+    events = [message.event() for message in await take(house)]
     assert all(isinstance(event, TurnRequested) for event in events)
     assert {(e.conversation_id, e.epoch) for e in events} == {(f"c{n}", n) for n in range(1, 6)}
     assert (await relay(house)).reclaimed == 0
@@ -306,7 +306,7 @@ async def test_a_waiting_reply_is_routed_anew_under_a_new_epoch(
     assert (await relay(house)).reclaimed == 2
     assert (await house.now(queued)).epoch == 2
     assert (await house.now(begun)).epoch == 1, "its readers hold this epoch; it is ended"
-    events = [message.event for message in await take(house)]
+    events = [message.event() for message in await take(house)]
     assert {(e.reply_id, e.epoch) for e in events if isinstance(e, TurnRequested)} == {
         (queued.id, 2),
         (begun.id, 1),

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from tertulia.adapters.broker_bus.envelope import Envelope, opened, sealed, stranger
 from tertulia.adapters.broker_bus.lanes import Lanes
 from tertulia.adapters.broker_bus.settings import BusSettings
-from tertulia.domain.event_bodies import UnknownEventError
+from tertulia.domain.event_bodies import UnreadableEventError
 from tertulia.kit.clock import Clock
 from tertulia.ports.broker import Broker, Parcel
 from tertulia.ports.bus import Handler
 from tertulia.ports.bus_judge import Judge
-from tertulia.ports.store import DeadMessage, Store, TopicDepth, UnreadMessage
+from tertulia.ports.store import DeadMessage, QueuedMessage, Store, TopicDepth
 
 MOST_LETTERS = 10_000
 
@@ -88,7 +88,7 @@ class BrokerCarrier:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    async def carry(self, messages: Sequence[UnreadMessage]) -> frozenset[str]:
+    async def carry(self, messages: Sequence[QueuedMessage]) -> frozenset[str]:
         """See the port."""
         return await self._broker.publish([sealed(message) for message in messages])
 
@@ -100,5 +100,5 @@ class BrokerCarrier:
 def _shown(data: bytes) -> Envelope:
     try:
         return opened(data)
-    except UnknownEventError:
+    except UnreadableEventError:
         return stranger(data)

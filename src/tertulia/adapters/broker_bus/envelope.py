@@ -6,11 +6,11 @@ from typing import Final
 
 import msgspec
 
-from tertulia.domain.event_bodies import UnknownEventError, decoded
+from tertulia.domain.event_bodies import UnreadableEventError, decoded
 from tertulia.domain.events import Event
 from tertulia.kit.clock import EPOCH
 from tertulia.ports.broker import Parcel
-from tertulia.ports.store import UnreadMessage
+from tertulia.ports.store import QueuedMessage
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     body: msgspec.Raw
 
     def event(self) -> Event:
-        """UnknownEventError when this version of Tertulia cannot read it."""
+        """UnknownEventError and UnreadableEventError as `decoded`."""
         return decoded(self.kind, self.version, bytes(self.body))
 
 
@@ -33,7 +33,7 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Envelope).decode
 
 
-def sealed(message: UnreadMessage) -> Parcel:
+def sealed(message: QueuedMessage) -> Parcel:
     """An outbox row, ready to be handed over."""
     envelope = Envelope(
         id=message.id,
@@ -48,11 +48,11 @@ def sealed(message: UnreadMessage) -> Parcel:
 
 
 def opened(data: bytes) -> Envelope:
-    """UnknownEventError when it is no envelope."""
+    """UnreadableEventError when it is no envelope."""
     try:
         return _decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UnknownEventError from error
+        raise UnreadableEventError from error
 
 
 def stranger(data: bytes) -> Envelope:

@@ -8,8 +8,7 @@ from typing import Final, Self
 import structlog
 
 from tertulia.adapters.broker_bus.envelope import Envelope, opened
-from tertulia.domain.event_bodies import UnknownEventError
-from tertulia.domain.events import Event
+from tertulia.domain.event_bodies import UnknownEventError, UnreadableEventError
 from tertulia.kit.clock import Clock
 from tertulia.kit.crash_points import crash_point
 from tertulia.kit.metrics import BUS_HANDLED, BUS_HANDLING_S, BUS_WAITED_S
@@ -58,7 +57,7 @@ class Lanes:
         """See the port."""
         try:
             envelope = opened(held.data)
-        except UnknownEventError:
+        except UnreadableEventError:
             envelope = None
         lane = (held.share, envelope.key if envelope else "")
         waiting = self._waiting.setdefault(lane, deque())
@@ -90,21 +89,17 @@ class Lanes:
 
     async def _handle(self, held: Held, envelope: Envelope | None) -> None:
         crash_point("bus.after_take")
-        try:
-            event = envelope.event() if envelope else None
-        except UnknownEventError:
-            event = None
-        if envelope is None or event is None:
-            log.error("unknown message", topic=self._topic)
-            unknown = Judgement(outcome="dead", reason=UnknownEventError.__name__)
-            await self._settle(held, unknown, 1)
+        if envelope is None:
+            log.error("no message of ours", topic=self._topic)
+            foreign = Judgement(outcome="dead", reason=UnreadableEventError.__name__)
+            await self._settle(held, foreign, 1)
             return
         waited = self._clock.now() - envelope.created_at
         BUS_WAITED_S.labels(self._topic).observe(max(0.0, waited.total_seconds()))
         attempts = 1
         while True:
             async with self._slots:
-                judgement = await self._judged(envelope, event, attempts, held.returns)
+                judgement = await self._judged(envelope, attempts, held.returns)
             match judgement.outcome:
                 case "back":
                     raise asyncio.CancelledError
@@ -116,9 +111,12 @@ class Lanes:
                     attempts += judgement.outcome == "retry"
                     await asyncio.sleep(judgement.delay_s)
 
-    async def _judged(
-        self, envelope: Envelope, event: Event, attempts: int, returns: int
-    ) -> Judgement:
+    async def _judged(self, envelope: Envelope, attempts: int, returns: int) -> Judgement:
+        try:
+            event = envelope.event()
+        except (UnknownEventError, UnreadableEventError) as error:
+            age = self._clock.now() - envelope.created_at
+            return self._judge.judge_unread(error, envelope.kind, envelope.id, age)
         delivery = Delivery(
             id=envelope.id,
             topic=envelope.topic,

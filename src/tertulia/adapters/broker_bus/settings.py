@@ -66,6 +66,11 @@ class BusSettings(Settings):
     store_pause_s: float = Field(default=1.0, gt=0)
     """Pause when the store is in trouble: a full or busy disk seldom recovers sooner."""
 
+    unknown_s: float = Field(default=1200.0, ge=0)
+    """How old a message gets that this version does not know, so that another version may take
+    it over in a rolling update, until it becomes a dead letter; those of its key wait behind it.
+    RabbitMQ takes a message away after 1800 seconds."""
+
     @property
     def address(self) -> str:
         """The URL, for the driver alone."""

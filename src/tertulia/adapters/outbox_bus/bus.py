@@ -9,7 +9,7 @@ from tertulia.kit.clock import Clock
 from tertulia.ports.bus import Handler
 from tertulia.ports.bus_judge import Judge
 from tertulia.ports.signals import Signals
-from tertulia.ports.store import DeadMessage, Store, TopicDepth, UnreadMessage
+from tertulia.ports.store import DeadMessage, QueuedMessage, Store, TopicDepth
 
 
 class OutboxBus:
@@ -63,7 +63,7 @@ class NothingToCarry:
 
     carries = False
 
-    async def carry(self, messages: Sequence[UnreadMessage]) -> frozenset[str]:
+    async def carry(self, messages: Sequence[QueuedMessage]) -> frozenset[str]:
         """See the port."""
         msg = "the outbox is the bus: its rows belong to the consumers"
         raise RuntimeError(msg, len(messages))

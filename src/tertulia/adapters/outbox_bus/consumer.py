@@ -10,11 +10,12 @@ import structlog
 
 from tertulia.adapters.outbox_bus.settings import OutboxBusSettings
 from tertulia.adapters.outbox_bus.verdicts import Verdict, back, delivery
+from tertulia.domain.event_bodies import UnknownEventError, UnreadableEventError
 from tertulia.kit.clock import Clock
 from tertulia.kit.crash_points import crash_point
 from tertulia.kit.metrics import BUS_HANDLED, BUS_HANDLING_S, BUS_STORE_ERRORS, BUS_WAITED_S
 from tertulia.kit.tasks import uninterrupted
-from tertulia.ports.bus_judge import STORE_TROUBLE, Judge
+from tertulia.ports.bus_judge import STORE_TROUBLE, Judge, Judgement
 from tertulia.ports.signals import Signals, Subscription
 from tertulia.ports.store import QueuedMessage, Store, Tx
 
@@ -60,6 +61,7 @@ class Consumer:
         self._concurrency = concurrency
         self._judge = judge
         self._lease = timedelta(seconds=settings.lease_s)
+        self._unknown_for = timedelta(seconds=settings.unknown_s)
         self._held: dict[_Key, _Held] = {}
         self._verdicts: list[Verdict] = []
         self._wake = asyncio.Event()
@@ -106,7 +108,10 @@ class Consumer:
 
         def work(tx: Tx) -> tuple[list[bool], Sequence[QueuedMessage]]:
             settled = [_settle(tx, verdict) for verdict in verdicts]
-            return settled, tx.queue.take([self._topic], limit=free, lease=self._lease)
+            taken = tx.queue.take(
+                [self._topic], limit=free, lease=self._lease, unknown_for=self._unknown_for
+            )
+            return settled, taken
 
         if verdicts:
             crash_point("bus.before_settle")
@@ -136,13 +141,19 @@ class Consumer:
     async def _handle(self, held: _Held) -> None:
         waited = self._clock.now() - held.message.created_at
         BUS_WAITED_S.labels(self._topic).observe(waited.total_seconds())
-        with BUS_HANDLING_S.labels(self._topic).time():
-            judgement = await self._judge.judge(
-                delivery(held.message), exhausted=held.message.attempts > self._settings.attempts
-            )
+        judgement = await self._judged(held.message, waited)
         held.task = None
         self._verdicts.append(Verdict(message=held.message, judgement=judgement))
         self._wake.set()
+
+    async def _judged(self, message: QueuedMessage, age: timedelta) -> Judgement:
+        try:
+            handed = delivery(message)
+        except (UnknownEventError, UnreadableEventError) as error:
+            return self._judge.judge_unread(error, message.kind, message.id, age)
+        exhausted = message.attempts > self._settings.attempts
+        with BUS_HANDLING_S.labels(self._topic).time():
+            return await self._judge.judge(handed, exhausted=exhausted)
 
     async def _renew_for_ever(self) -> None:
         while True:

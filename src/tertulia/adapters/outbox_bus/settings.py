@@ -30,5 +30,9 @@ class OutboxBusSettings(Settings):
     store_pause_s: float = Field(default=1.0, gt=0)
     """Pause when the store is in trouble: a full or busy disk seldom recovers sooner."""
 
+    unknown_s: float = Field(default=1200.0, ge=0)
+    """How old a message gets that this version does not know, so that another version may take
+    it in a rolling update, until it becomes a dead letter; those of its key wait behind it."""
+
     poll_s: float = Field(default=5.0, gt=0)
     """How often to look without a signal: a safety net, nothing waits for it."""

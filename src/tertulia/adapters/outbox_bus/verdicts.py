@@ -43,12 +43,12 @@ def back(message: QueuedMessage) -> Verdict:
 
 
 def delivery(message: QueuedMessage) -> Delivery:
-    """What the handler sees of it."""
+    """What the handler sees of it. UnknownEventError and UnreadableEventError when it cannot."""
     return Delivery(
         id=message.id,
         topic=message.topic,
         key=message.key,
-        event=message.event,
+        event=message.event(),
         attempts=message.attempts,
         created_at=message.created_at,
     )

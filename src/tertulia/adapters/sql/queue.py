@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, delete, exists, func, null, select, update
+from sqlalchemy import Text, and_, cast, delete, exists, func, null, or_, select, update
 
 from tertulia.adapters.sql.schema import outbox
 from tertulia.adapters.sql.scope import Scope
 from tertulia.adapters.sql.statements import Row, given, integer, statement, text
-from tertulia.domain.event_bodies import UnknownEventError, decoded
+from tertulia.domain.event_bodies import known_versions
 from tertulia.kit.clock import from_us, to_us
-from tertulia.ports.store import DeadMessage, QueuedMessage, Settlement, TopicDepth, UnreadMessage
+from tertulia.ports.store import DeadMessage, QueuedMessage, Settlement, TopicDepth
+
+MICROSECOND: Final = timedelta(microseconds=1)
 
 _o = outbox.c
 _READY = _o.state == text("ready")
@@ -46,7 +48,13 @@ _DUE_OF_ANY_TOPIC = (
     .with_for_update(skip_locked=True, of=outbox)
 )
 _DUE_ANY: Final = statement(_DUE_OF_ANY_TOPIC)
-_DUE: Final = statement(_DUE_OF_ANY_TOPIC.where(_o.topic == given("of_topic")))
+_KIND = text("/") + _o.kind + text("/") + cast(_o.version, Text()) + text("/")
+_DUE: Final = statement(
+    _DUE_OF_ANY_TOPIC.where(
+        _o.topic == given("of_topic"),
+        or_(given("known_kinds").contains(_KIND), _o.created_us <= given("unknown_before")),
+    )
+)
 _LEASE: Final = statement(
     update(outbox)
     .where(_o.id == given("message"))
@@ -140,34 +148,28 @@ class SqlQueue:
         self._scope = scope
 
     def take(
-        self, topics: Sequence[str], *, limit: int, lease: timedelta
+        self,
+        topics: Sequence[str],
+        *,
+        limit: int,
+        lease: timedelta,
+        unknown_for: timedelta = timedelta(0),
     ) -> Sequence[QueuedMessage]:
         now_us = self._scope.now_us
+        params: dict[str, Any] = {
+            "now": now_us,
+            "most": limit,
+            "known_kinds": known_versions(),
+            "unknown_before": now_us - unknown_for // MICROSECOND,
+        }
         due: list[Row] = []
         for topic in topics:
-            due += self._scope.db.all(_DUE, {"of_topic": topic, "now": now_us, "most": limit})
-        due.sort()
-        taken = [self._leased(row, self._until(lease)) for row in due[:limit]]
-        return [message for message in taken if message is not None]
+            due += self._scope.db.all(_DUE, {**params, "of_topic": topic})
+        return self._leased(sorted(due)[:limit], lease)
 
-    def take_unread(self, *, limit: int, lease: timedelta) -> Sequence[UnreadMessage]:
+    def take_any(self, *, limit: int, lease: timedelta) -> Sequence[QueuedMessage]:
         rows = self._scope.db.all(_DUE_ANY, {"now": self._scope.now_us, "most": limit})
-        until_us = self._until(lease)
-        for row in rows:
-            self._scope.db.run(_LEASE, {"message": row[1], "until": until_us})
-        return [
-            UnreadMessage(
-                id=row[1],
-                topic=row[2],
-                key=row[3],
-                kind=row[4],
-                version=row[5],
-                body=row[6],
-                fence=row[7] + 1,
-                created_at=from_us(row[9]),
-            )
-            for row in rows
-        ]
+        return self._leased(rows, lease)
 
     def extend(self, message_id: str, fence: int, *, lease: timedelta) -> bool:
         params = {"message": message_id, "my_fence": fence, "until": self._until(lease)}
@@ -249,27 +251,28 @@ class SqlQueue:
     def prune(self, *, before: datetime, limit: int) -> int:
         return self._scope.db.run(_PRUNE, {"before": to_us(before), "most": limit})
 
-    def _leased(self, row: Row, until_us: int) -> QueuedMessage | None:
-        _, message_id, topic, key, kind, version, body, fence, attempts, created_us = row
-        self._scope.db.put(_LEASE, {"message": message_id, "until": until_us})
-        try:
-            event = decoded(kind, version, body)
-        except UnknownEventError:
-            self.settle(message_id, fence + 1, "dead", reason=UnknownEventError.__name__)
-            return None
-        return QueuedMessage(
-            id=message_id,
-            topic=topic,
-            key=key,
-            event=event,
-            fence=fence + 1,
-            attempts=attempts + 1,
-            created_at=from_us(created_us),
-        )
+    def _leased(self, rows: Sequence[Row], lease: timedelta) -> Sequence[QueuedMessage]:
+        until_us = self._until(lease)
+        for row in rows:
+            self._scope.db.put(_LEASE, {"message": row[1], "until": until_us})
+        return [
+            QueuedMessage(
+                id=row[1],
+                topic=row[2],
+                key=row[3],
+                kind=row[4],
+                version=row[5],
+                body=row[6],
+                fence=row[7] + 1,
+                attempts=row[8] + 1,
+                created_at=from_us(row[9]),
+            )
+            for row in rows
+        ]
 
     def _until(self, lease: timedelta) -> int:
         """0, which every clock has passed, when there is nothing to wait for."""
-        return self._scope.now_us + lease // timedelta(microseconds=1) if lease else 0
+        return self._scope.now_us + lease // MICROSECOND if lease else 0
 
     def _signalled(self, rows: list[Row]) -> int:
         for (topic,) in rows:

@@ -11,7 +11,7 @@ from tertulia.kit.crash_points import crash_point
 from tertulia.kit.metrics import RELAY_CARRIED
 from tertulia.kit.tasks import uninterrupted
 from tertulia.ports.bus import Carrier
-from tertulia.ports.store import Store, Tx, UnreadMessage
+from tertulia.ports.store import QueuedMessage, Store, Tx
 from tertulia.roles.relay.settings import RelaySettings
 
 LEASE: Final = timedelta(seconds=30)  # a broker confirms within 25 s, or is taken for away
@@ -23,7 +23,7 @@ log = structlog.stdlib.get_logger(__name__)
 class _Carried:
     """A batch, and the ids in it that the broker has confirmed."""
 
-    batch: Sequence[UnreadMessage]
+    batch: Sequence[QueuedMessage]
     confirmed: frozenset[str]
 
 
@@ -55,16 +55,16 @@ async def carry_due(store: Store, carrier: Carrier, settings: RelaySettings) -> 
 
 async def _exchange(
     store: Store, carried: _Carried, settings: RelaySettings
-) -> Sequence[UnreadMessage]:
+) -> Sequence[QueuedMessage]:
     """One unit of work: settle what was carried, take what is due."""
     refused = len(carried.batch) - len(carried.confirmed)
     if refused:
         RELAY_CARRIED.labels("refused").inc(refused)
         log.warning("broker refused messages", messages=refused)
 
-    def work(tx: Tx) -> Sequence[UnreadMessage]:
+    def work(tx: Tx) -> Sequence[QueuedMessage]:
         _settle(tx, carried, timedelta(seconds=settings.refused_s))
-        return tx.queue.take_unread(limit=settings.batch, lease=LEASE)
+        return tx.queue.take_any(limit=settings.batch, lease=LEASE)
 
     return await store.write(work)
 

@@ -8,8 +8,10 @@ from typing import Final
 
 import structlog
 
+from tertulia.domain.event_bodies import UnknownEventError, UnreadableEventError
 from tertulia.domain.events import (
     TURNS,
+    Event,
     ReplyRequested,
     TurnRequested,
     inference_worker,
@@ -19,7 +21,7 @@ from tertulia.domain.messages import Status
 from tertulia.kit.clock import Clock
 from tertulia.ports.bus import Bus, Carrier, Delivery, Retry
 from tertulia.ports.leases import Leases, LeasesUnavailableError
-from tertulia.ports.store import MessageChange, Store, TopicDepth, Tx
+from tertulia.ports.store import MessageChange, QueuedMessage, Store, TopicDepth, Tx
 from tertulia.roles.relay.settings import RelaySettings
 
 LEASE: Final = timedelta(seconds=30)  # taken and settled within one unit of work
@@ -74,7 +76,7 @@ def _move_stranded(tx: Tx, topic: str, settings: RelaySettings) -> int:
     stranded_before = tx.now - timedelta(seconds=settings.stranded_s)
     moved = 0
     for message in tx.queue.take([topic], limit=settings.batch, lease=LEASE):
-        event = message.event
+        event = _read(message)
         if message.created_at > stranded_before or not isinstance(event, ReplyRequested):
             tx.queue.settle(message.id, message.fence, "retry", counted=False)
             continue
@@ -82,6 +84,14 @@ def _move_stranded(tx: Tx, topic: str, settings: RelaySettings) -> int:
         tx.queue.settle(message.id, message.fence, "done", reason="reclaimed")
         moved += 1
     return moved
+
+
+def _read(message: QueuedMessage) -> Event | None:
+    """None for one that is another version's to read."""
+    try:
+        return message.event()
+    except (UnknownEventError, UnreadableEventError):
+        return None
 
 
 class _Drain:
