@@ -96,6 +96,20 @@ async def test_ipv6_is_written_in_brackets() -> None:
         role.cancel()
 
 
+async def test_a_process_that_leaves_gives_up_its_connections_one_answer_at_a_time() -> None:
+    process, settings = ProcessSettings(address="127.0.0.1:0"), HttpSettings(drain_delay_s=8)
+    async with open_http(process, settings, Registrants(1)) as server:
+        role = asyncio.create_task(server.served())
+        async with httpx.AsyncClient(base_url=await server.listening(), trust_env=False) as http:
+            assert "connection" not in (await http.get("/health")).headers
+            leaving = asyncio.create_task(server.leave())
+            await asyncio.sleep(0)
+            answer = await http.get("/health")
+            assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+        leaving.cancel()
+        role.cancel()
+
+
 async def test_listener_opens_when_every_role_has_registered() -> None:
     process = ProcessSettings(address="127.0.0.1:0")
     async with open_http(process, HttpSettings(), Registrants(2)) as server:

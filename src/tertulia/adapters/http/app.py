@@ -50,6 +50,7 @@ def build_edge(
 ) -> ASGIApp:
     """Everything that answers, without the listener. `leaving`: set when the process is about to
     stop, and no longer ready."""
+    leaving = leaving or asyncio.Event()
     app: ASGIApp = build_app(
         routers,
         authenticate=authenticate,
@@ -63,7 +64,7 @@ def build_edge(
     limits = Guard(
         app, edge=exposure.edge, loopback=loopback, max_body_bytes=settings.max_body_bytes
     )
-    return Observer(limits, edge=exposure.edge, access_log=settings.access_log)
+    return Observer(limits, edge=exposure.edge, access_log=settings.access_log, leaving=leaving)
 
 
 def build_app(

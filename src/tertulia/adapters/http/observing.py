@@ -1,5 +1,6 @@
 """What every answer carries and leaves behind: an id, security headers, a log line, metrics."""
 
+import asyncio
 import re
 import time
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ OPEN: Final = Gauge("tertulia_http_open_requests", "Requests and sockets open no
 
 FAILED: Final = 400
 REQUEST_ID: Final = b"x-request-id"
+CLOSE: Final = (b"connection", b"close")
 ID: Final = re.compile(r"[0-9a-fA-F-]{36}")
 
 _POLICY: Final = {
@@ -61,11 +63,15 @@ class Observer:
     """The outermost pure ASGI middleware. An exception that nobody foresaw ends here: logged with
     the request's id, answered 500 when no answer has begun.
 
-    Away from the edge a request keeps the id that the gateway gave it, and the headers for browsers
-    are the gateway's."""
+    A process that is about to stop gives up each connection with the answer that is on it: so its
+    client's next request finds another process. Away from the edge a request keeps the id that the
+    gateway gave it, and the headers for browsers are the gateway's."""
 
-    def __init__(self, app: ASGIApp, *, edge: bool, access_log: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, *, edge: bool, access_log: bool, leaving: asyncio.Event
+    ) -> None:
         self._app = app
+        self._leaving = leaving
         self._edge = edge
         self._access_log = access_log
 
@@ -73,7 +79,8 @@ class Observer:
         request_id = new_id() if self._edge else given_id(scope) or new_id()
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
-        answer = _Answer(send, request_id, SECURITY_HEADERS if self._edge else [])
+        headers = SECURITY_HEADERS if self._edge else []
+        answer = _Answer(send, request_id, headers, self._leaving)
         OPEN.inc()
         try:
             await self._app(scope, receive, answer.send)
@@ -113,11 +120,18 @@ class Observer:
 class _Answer:
     """Watches an answer go out and adds the headers."""
 
-    __slots__ = ("_headers", "_send", "begun_at", "request_id", "status")
+    __slots__ = ("_headers", "_leaving", "_send", "begun_at", "request_id", "status")
 
-    def __init__(self, send: Send, request_id: str, headers: Sequence[tuple[bytes, bytes]]) -> None:
+    def __init__(
+        self,
+        send: Send,
+        request_id: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        leaving: asyncio.Event,
+    ) -> None:
         self._send = send
         self._headers = headers
+        self._leaving = leaving
         self.request_id = request_id
         self.status = 0
         self.begun_at = 0.0
@@ -129,6 +143,8 @@ class _Answer:
             self.begun_at = time.perf_counter()
             headers = [*message.get("headers", ()), *self._headers]
             headers.append((REQUEST_ID, self.request_id.encode()))
+            if self._leaving.is_set() and kind != "websocket.accept":
+                headers.append(CLOSE)
             message["headers"] = headers
         await self._send(message)
 
