@@ -117,7 +117,7 @@ class RedisLeases:
             return remembered
         if found is None:
             return self._remembered(group, now)
-        members = _by_name(_member(*place) for place in found)
+        members = _by_name(member_of(*place) for place in found)
         self._seen[group] = _Seen(members, now)
         return members
 
@@ -145,8 +145,9 @@ def _by_name(members: Iterable[Member]) -> Sequence[Member]:
     return sorted(members, key=lambda member: member.name)
 
 
-def _member(name: bytes, held: bytes) -> Member:
-    fence, capacity, _, load = held.split()
+def member_of(name: bytes, held: bytes) -> Member:
+    """Whose place it is; what a later version says behind the load is passed over."""
+    fence, capacity, _, load, *_ = held.split()
     return Member(name=name.decode(), capacity=int(capacity), fence=int(fence), load=int(load))
 
 

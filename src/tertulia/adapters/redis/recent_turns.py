@@ -7,8 +7,8 @@ import msgspec
 from tertulia.adapters.redis.line import RedisTroubleError, Script
 from tertulia.adapters.redis.link import Link
 from tertulia.adapters.redis.seals import Seals
+from tertulia.adapters.redis.turn_wire import Held, TurnMessage, decode_branch, decode_held, encode
 from tertulia.domain.ids import ConversationId, MessageId
-from tertulia.domain.messages import Author
 from tertulia.kit.errors import TamperedError
 from tertulia.kit.sealing import place
 from tertulia.ports.recent_turns import RecentMessage
@@ -77,23 +77,6 @@ for index = 3, #ARGV do drop(ARGV[index]) end
 _SIZE: Final = Script(_LEDGER + "return redis.call('GET', total)")
 
 
-class _Message(msgspec.Struct, frozen=True, array_like=True):
-    id: MessageId
-    seq: int
-    author: Author
-    text: str
-
-
-class _Held(msgspec.Struct, frozen=True, array_like=True):
-    envelope: bytes
-    sealed: bytes
-
-
-_encode: Final = msgspec.msgpack.Encoder().encode
-_held: Final = msgspec.msgpack.Decoder(_Held).decode
-_branch: Final = msgspec.msgpack.Decoder(tuple[_Message, ...]).decode
-
-
 class RedisRecentTurns:
     """A conversation is one sealed value; what it takes is its length and ENTRY_BYTES.
 
@@ -132,9 +115,9 @@ class RedisRecentTurns:
         if not kept:
             return await self.forget(conversation_id)
         house = await self._seals.own()
-        plain = _encode(tuple(_Message(m.id, m.seq, m.author, m.text) for m in kept))
+        plain = encode(tuple(TurnMessage(m.id, m.seq, m.author, m.text) for m in kept))
         sealed = house.sealer(_where(conversation_id)).seal(plain, b"")
-        value = _encode(_Held(house.envelope, sealed))
+        value = encode(Held(house.envelope, sealed))
         size = len(value) + ENTRY_BYTES
         try:
             await self._forget_owed()
@@ -165,12 +148,12 @@ class RedisRecentTurns:
     ) -> tuple[RecentMessage, ...] | None:
         """None when it was sealed under a key that is gone, or is not what was put."""
         try:
-            held = _held(value)
+            held = decode_held(value)
             house = await self._seals.opened(held.envelope)
             if house is None:
                 return None
             plain = house.sealer(_where(conversation_id)).open(held.sealed, b"")
-            messages = _branch(plain)
+            messages = decode_branch(plain)
         except (TamperedError, msgspec.DecodeError):
             return None
         return tuple(

@@ -32,7 +32,9 @@ RENEW_S: Final = 60.0  # a rotation, and a version that was retired, are noticed
 KEYS: Final = 1024  # processes whose keys are remembered
 
 
-class _Said(msgspec.Struct, frozen=True, array_like=True):
+class Said(msgspec.Struct, frozen=True, array_like=True):
+    """What a pass says, before it is sealed."""
+
     issued_us: int
     issuer: str
     within_s: float
@@ -41,8 +43,8 @@ class _Said(msgspec.Struct, frozen=True, array_like=True):
     credential_id: str | None
 
 
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decoder: Final = msgspec.msgpack.Decoder(_Said)
+encode: Final = msgspec.msgpack.Encoder().encode
+decode: Final = msgspec.msgpack.Decoder(Said).decode
 
 
 class _Own:
@@ -67,7 +69,7 @@ class SealedPasses:
         if self._own is None or self._clock.monotonic() >= self._own.until:
             self._own = await asyncio.to_thread(self._new_key)
         who = shown.principal
-        said = _Said(
+        said = Said(
             to_us(self._clock.now()),
             shown.issuer,
             shown.within_s,
@@ -75,7 +77,7 @@ class SealedPasses:
             who.via if who else None,
             who.credential_id if who else None,
         )
-        sealed = self._own.sealer.seal(_encode(said), place(method, target))
+        sealed = self._own.sealer.seal(encode(said), place(method, target))
         return f"{self._own.shown}.{_text(sealed)}"
 
     async def check(self, text: str, method: str, target: str) -> Pass | None:
@@ -84,7 +86,7 @@ class SealedPasses:
         if sealer is None:
             return None
         try:
-            said = _decoder.decode(sealer.open(_bytes(sealed), place(method, target)))
+            said = decode(sealer.open(_bytes(sealed), place(method, target)))
         except (TamperedError, binascii.Error, msgspec.DecodeError, ValueError):
             return None
         age = self._clock.now() - from_us(said.issued_us)
@@ -119,7 +121,7 @@ class SealedPasses:
             return None
 
 
-def _principal(said: _Said) -> Principal | None:
+def _principal(said: Said) -> Principal | None:
     if said.user_id is None or said.via is None or said.credential_id is None:
         return None
     return Principal(user_id=UserId(said.user_id), via=said.via, credential_id=said.credential_id)

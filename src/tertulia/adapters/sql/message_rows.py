@@ -24,8 +24,8 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
     feedback: Feedback | None = None
 
 
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(Body).decode
+encode: Final = msgspec.msgpack.Encoder().encode
+decode: Final = msgspec.msgpack.Decoder(Body).decode
 
 
 def sealed_row(message: Message, owner_id: str, sealer: Sealer) -> dict[str, Any]:
@@ -54,14 +54,14 @@ def sealed_row(message: Message, owner_id: str, sealer: Sealer) -> dict[str, Any
         "revision": message.revision,
         "characters": len(message.text),
     }
-    row["body"] = sealer.seal(_encode(body), _place(owner_id, tuple(row.values())))
+    row["body"] = sealer.seal(encode(body), _place(owner_id, tuple(row.values())))
     return row
 
 
 def opened_row(row: Row, owner_id: str, sealer: Sealer, pieces: Sequence[str] = ()) -> Message:
     """The message of a row of every column in the schema's order; `pieces` are its checkpoints.
     TamperedError when anything in the row is not what was written."""
-    body = _decode(sealer.open(row[14], _place(owner_id, row[:14])))
+    body = decode(sealer.open(row[14], _place(owner_id, row[:14])))
     return Message(
         id=MessageId(row[1]),
         conversation_id=ConversationId(row[0]),
