@@ -2,22 +2,27 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 
+from tertulia.adapters.broker_bus.settings import BusSettings
+from tertulia.adapters.memory.signals import MemorySignals
 from tertulia.domain.events import REPLIES, TURNS
 from tertulia.ports.bus import BusUnavailableError
 from tertulia.ports.store import QueuedMessage
 from tertulia.roles.relay.role import broker_ready, carry_for_ever
-from tertulia.roles.relay.service.carrying import carry_due
+from tertulia.roles.relay.service.carrying import LEASE, carry_due
 from tertulia.roles.relay.service.passing import run_once
 from tertulia.roles.relay.settings import RelaySettings
 from tests.ports.stores import HandClock, turn_requested
 from tests.roles.house import House, open_house, within
+from tests.simulation.database import Database, InlineStore, NearStore
+from tests.simulation.determinism import VirtualClock
+from tests.simulation.loop import SeededLoop
 
 SETTINGS = RelaySettings(batch=3, away_s=0.001, away_max_s=0.002, look_s=3600)
 
@@ -173,21 +178,39 @@ async def test_a_pass_carries_and_tells_when_the_broker_is_away(
     assert await once() == (2, False)
 
 
-async def test_rows_of_a_relay_that_died_are_carried_by_another_after_half_a_minute(
+async def test_rows_of_a_relay_that_died_are_carried_by_another_within_ten_seconds(
     house: House, carrier: MemoryCarrier, clock: HandClock
 ) -> None:
-    class Deadly(MemoryCarrier):
-        async def carry(self, messages: Sequence[QueuedMessage]) -> frozenset[str]:
-            await super().carry(messages)
-            await asyncio.Event().wait()
-            return frozenset()
+    taken = await send(house, "k", "other")
+    await house.store.write(lambda tx: tx.queue.take_any(limit=9, lease=LEASE))
+    later = await send(house, "k")
+    assert await carry_due(house.store, carrier, SETTINGS) == 0
+    clock.pass_time(timedelta(seconds=10 - RelaySettings().look_s))
+    assert await carry_due(house.store, carrier, SETTINGS) == 3
+    assert carrier.kept == taken + later
 
-    deadly, [row] = Deadly(), await send(house, "k")
-    died = asyncio.create_task(carry_due(house.store, deadly, SETTINGS))
-    await deadly.until(lambda: deadly.kept == [row])
-    clock.pass_time(timedelta(seconds=25))
-    assert await carry_due(house.store, carrier, SETTINGS) == 0, "a broker may still confirm"
-    clock.pass_time(timedelta(seconds=5))
-    assert await carry_due(house.store, carrier, SETTINGS) == 1
-    died.cancel()
-    await asyncio.wait({died})
+
+def test_rows_stay_with_their_relay_however_long_the_broker_takes() -> None:
+    class Slow(MemoryCarrier):
+        async def carry(self, messages: Sequence[QueuedMessage]) -> frozenset[str]:
+            kept = await super().carry(messages)
+            await asyncio.sleep(BusSettings().confirm_s)
+            return kept
+
+    async def story(database: Database) -> None:
+        clock = VirtualClock(asyncio.get_running_loop(), skew_s=0, origin_s=0)
+        store = NearStore(InlineStore(database, MemorySignals(), clock))
+        [row] = await store.write(lambda tx: [tx.outbox.add(TURNS, "k", turn_requested())])
+        slow, other = Slow(), MemoryCarrier()
+        carrying = asyncio.create_task(carry_due(store, slow, SETTINGS))
+        await slow.until(lambda: slow.kept == [row])
+        while not carrying.done():
+            assert await carry_due(store, other, SETTINGS) == 0
+            await asyncio.sleep(0.5)
+        assert (await carrying, slow.kept, other.kept) == (1, [row], [])
+
+    with (
+        closing(Database()) as database,
+        asyncio.Runner(loop_factory=lambda: SeededLoop(0)) as runner,
+    ):
+        runner.run(story(database))

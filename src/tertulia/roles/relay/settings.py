@@ -30,8 +30,9 @@ class RelaySettings(Settings):
     batch: int = Field(default=500, ge=1, le=10_000)
     """Rows per unit of work: others get their turn in between."""
 
-    look_s: float = Field(default=5.0, gt=0)
-    """How often to look for rows to carry without a signal: a safety net, nothing waits for it."""
+    look_s: float = Field(default=2.0, gt=0)
+    """How often to look for rows to carry without a signal: only what a relay held that was killed,
+    or whose signal was lost, waits for it."""
 
     away_s: float = Field(default=0.1, gt=0)
     """Pause when the broker cannot be reached; doubles with each time."""

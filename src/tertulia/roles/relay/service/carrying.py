@@ -1,5 +1,6 @@
 """From the outbox to the broker."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,12 +10,13 @@ import structlog
 
 from tertulia.kit.crash_points import crash_point
 from tertulia.kit.metrics import RELAY_CARRIED
-from tertulia.kit.tasks import uninterrupted
+from tertulia.kit.tasks import beside, uninterrupted
 from tertulia.ports.bus import Carrier
-from tertulia.ports.store import QueuedMessage, Store, Tx
+from tertulia.ports.store import QueuedMessage, StorageFullError, Store, StoreUnavailableError, Tx
 from tertulia.roles.relay.settings import RelaySettings
 
-LEASE: Final = timedelta(seconds=30)  # a broker confirms within 25 s, or is taken for away
+LEASE: Final = timedelta(seconds=5)  # with `look_s`: what a relay that was killed holds up
+RENEW_S: Final = LEASE.total_seconds() / 3
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -41,7 +43,8 @@ async def carry_due(store: Store, carrier: Carrier, settings: RelaySettings) -> 
     batch = await _exchange(store, NOTHING, settings)
     while batch:
         try:
-            confirmed = await carrier.carry(batch)
+            async with beside(_hold(store, batch)):
+                confirmed = await carrier.carry(batch)
         except BaseException:
             failed = _Carried(batch=batch, confirmed=frozenset())
             await uninterrupted(store.write(lambda tx, of=failed: _settle(tx, of, timedelta(0))))
@@ -51,6 +54,21 @@ async def carry_due(store: Store, carrier: Carrier, settings: RelaySettings) -> 
         RELAY_CARRIED.labels("confirmed").inc(len(confirmed))
         batch = await _exchange(store, _Carried(batch=batch, confirmed=confirmed), settings)
     return carried
+
+
+async def _hold(store: Store, batch: Sequence[QueuedMessage]) -> None:
+    """For as long as the broker takes to confirm."""
+
+    def renew(tx: Tx) -> None:
+        for message in batch:
+            tx.queue.extend(message.id, message.fence, lease=LEASE)
+
+    while True:
+        await asyncio.sleep(RENEW_S)
+        try:
+            await store.write(renew)
+        except (StoreUnavailableError, StorageFullError) as error:
+            log.warning("rows not held", error=error.code)  # at worst they are carried twice
 
 
 async def _exchange(
