@@ -21,9 +21,9 @@ class KafkaSettings(Settings):
     """How many nodes have a copy of each message; all but one of them confirm it. 1 where Kafka is
     a single node."""
 
-    session_s: float = Field(default=10.0, ge=1)
+    session_s: float = Field(default=6.0, ge=1)  # the least that Kafka allows as it comes
     """After how long a silent process's partitions go to the others, and a silent Kafka counts as
-    lost."""
+    lost. One that was killed makes its members wait as long for what they were before."""
 
     look_s: float = Field(default=15.0, gt=0)
     """How often to see whether a topic is still there, and to let Kafka drop what is done."""
