@@ -116,6 +116,9 @@ class Api:
         payload = await self.request("POST", "/api/conversations", body)
         return msgspec.json.decode(payload, type=Conversation)
 
+    async def erase_conversation(self, conversation_id: str) -> None:
+        await self.request("DELETE", f"/api/conversations/{conversation_id}")
+
     async def send_turn(
         self, conversation_id: str, turn_id: str, text: str, *, model: str | None = None
     ) -> Turn:

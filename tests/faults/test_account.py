@@ -15,6 +15,7 @@ from tests.faults.nothing_lost.verify import (
     Account,
     check_conversation,
     check_deaths,
+    check_erased,
     check_streams,
 )
 
@@ -136,5 +137,12 @@ def test_text_that_was_seen_and_not_kept_is_measured_by_pace_and_clock() -> None
 
 def test_a_crash_point_that_was_missed_and_a_slow_return_are_problems() -> None:
     account = Account()
-    check_deaths(account, Deaths(kills=2, missed=["bus.after_take"], serving_s=[0.5, 11.0]))
+    check_deaths(account, Deaths(kills=2, missed=["bus.after_take"]), [0.5, 11.0])
     assert len(account.problems) == 2
+
+
+def test_a_conversation_that_is_there_after_it_was_erased_is_a_problem() -> None:
+    account = Account()
+    check_erased(account, {"gone": False, "back": True})
+    assert account.erased == 2
+    assert len(account.problems) == 1

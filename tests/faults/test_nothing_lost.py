@@ -1,19 +1,50 @@
 """Kill -9, again and again: nothing that a person said or saw may be lost."""
 
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from tertulia.kit.crash_points import CRASH_POINTS, ONLY_WITH_A_BROKER, ONLY_WITH_A_LOG
 from tests.faults.nothing_lost.campaign import Campaign, Plan
+from tests.faults.nothing_lost.fleet import fleet_stand
 from tests.faults.nothing_lost.report import summary
+from tests.faults.nothing_lost.servers import STANDS
+from tests.faults.nothing_lost.up import UpStand
+from tests.servers.fixtures import Requires
+from tests.servers.session import Session
+
+# What the start of a process takes is what such a test takes.
+FEW: Final = {"gateway": 1, "chat": 2, "relay": 1, "preprocess": 1, "inference": 2}
 
 
 @pytest.mark.slow
 async def test_nothing_is_lost_however_often_the_server_is_killed(tmp_path: Path) -> None:
-    points = CRASH_POINTS - ONLY_WITH_A_BROKER - ONLY_WITH_A_LOG
-    plan = Plan(turns=1000, kills=30, points=tuple(sorted(points)))
-    account = await Campaign(plan, tmp_path / "home").run()
+    plan = Plan(turns=1000, kills=30)
+    account = await Campaign(plan, UpStand(tmp_path / "home")).run()
     assert not account.problems, summary(account)
     assert account.turns >= plan.turns
     assert account.kills >= plan.kills
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    "name",
+    [
+        "postgresql+rabbitmq+redis",
+        pytest.param("postgresql+kafka+redis+cassandra", marks=pytest.mark.slow),
+        pytest.param("postgresql+nats+redis", marks=pytest.mark.slow),
+    ],
+)
+async def test_nothing_is_lost_whichever_role_or_server_is_killed(
+    name: str, servers: Session, tmp_path: Path, requires: Requires
+) -> None:
+    for kind in STANDS[name].values():
+        requires(kind.is_installed(), kind.needs)
+    deaths = dict.fromkeys(STANDS[name], 1)
+    plan = Plan(turns=100, kills=4, points=2, servers=deaths)
+    with fleet_stand(name, tmp_path / "stand", servers, plan.seed, FEW) as stand:
+        account = await Campaign(plan, stand).run()
+    assert not account.problems, summary(account)
+    assert account.turns >= plan.turns
+    assert account.kills >= plan.kills
+    assert account.kills_by_server == deaths

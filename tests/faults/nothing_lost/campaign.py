@@ -1,39 +1,40 @@
-"""The campaign: clients that go on, a server that keeps dying, and the account at the end."""
+"""The campaign: clients that go on, a stand that keeps dying, and the account at the end."""
 
 import asyncio
-import contextlib
 import random
-import socket
-import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Final
 
 import aiohttp
 
-from tertulia.kit.crash_points import VARIABLE
 from tests.e2e.api import Api
-from tests.e2e.server import Server, ServerDiedError, tertulia
-from tests.faults.nothing_lost.client import AWAY, Client
-from tests.faults.nothing_lost.deaths import Death, schedule
+from tests.faults.nothing_lost.client import Client
+from tests.faults.nothing_lost.deaths import PROCESS, Death, schedule, volley
 from tests.faults.nothing_lost.ledger import Budget, Ledger
+from tests.faults.nothing_lost.stand import Stand
 from tests.faults.nothing_lost.verify import Account, verify
 
-CRASH_WAIT_S: Final = 20.0
-"""How long a named crash point may keep the campaign waiting before the server is killed."""
 MISSES: Final = 3
 """So many lives that pass without reaching their crash point mean that it cannot be reached."""
+GIVEN_UP_S: Final = 120.0
+"""Clients that finish nothing for so long are not waited for: the account tells what is open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
+    """`kills` are those of the product's own processes; `servers` says how often each server
+    dies, `points` how many of the crash points are walked through; None: all."""
+
     turns: int
     kills: int
     clients: int = 24
     seed: int = 1
-    points: tuple[str, ...] = ()
+    points: int | None = None
+    servers: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(slots=True)
@@ -41,119 +42,107 @@ class Deaths:
     """What became of the schedule."""
 
     kills: int = 0
+    by_server: Counter[str] = field(default_factory=Counter[str])
     by_point: Counter[str] = field(default_factory=Counter[str])
     missed: list[str] = field(default_factory=list[str])
-    serving_s: list[float] = field(default_factory=list[float])
-    """From each start to the first authenticated answer."""
 
 
 class Campaign:
-    def __init__(self, plan: Plan, home: Path) -> None:
+    """`tell` hears of the deaths when they are over."""
+
+    def __init__(
+        self, plan: Plan, stand: Stand, tell: Callable[[str], object] = lambda _: None
+    ) -> None:
         self.plan = plan
-        self.home = home
+        self.stand = stand
+        self.tell = tell
         self.chance = random.Random(plan.seed)  # noqa: S311  a reproducible campaign
         self.ledger = Ledger()
         self.budget = Budget(plan.turns)
         self.deaths = Deaths()
 
     async def run(self) -> Account:
-        """Send, kill and restart until both counts are reached; then hold the server to it."""
-        started = time.monotonic()
-        self.home.mkdir(parents=True, exist_ok=True)
-        token = _token(self.home)
-        server = Server(self.home, address=f"127.0.0.1:{_free_port()}")
+        """Send, kill and restart until both counts are reached; then hold the product to it."""
+        self._started = time.monotonic()
         connector = aiohttp.TCPConnector(limit=0)
-        try:
-            async with aiohttp.ClientSession(connector=connector) as http:
-                api = Api(http, f"http://{server.address}", token)
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(self.plan.clients):
-                        chance = random.Random(self.chance.random())  # noqa: S311
-                        client = Client(api, self.ledger, self.budget, chance)
-                        group.create_task(client.run())
-                    group.create_task(self._reap(server, api))
-                account = await verify(api, self.ledger, self.deaths)
-            if await asyncio.to_thread(server.stop) != 0:
-                account.problems.append("the last server did not stop cleanly")
-        finally:
-            if server.process is not None and server.process.poll() is None:
-                server.kill()
-        account.duration_s = time.monotonic() - started
+        async with (
+            self.stand.opened(self.ledger),
+            aiohttp.ClientSession(connector=connector) as http,
+        ):
+            async with asyncio.TaskGroup() as group:
+                talking: set[asyncio.Task[None]] = set()
+                for _ in range(self.plan.clients):
+                    chance = random.Random(self.chance.random())  # noqa: S311
+                    api = Api(http, self.stand.doors, self.stand.token)
+                    client = Client(api, self.ledger, self.budget, chance)
+                    talking.add(group.create_task(client.run()))
+                await self._reap()
+                await self._finished(talking)
+            api = Api(http, self.stand.doors, self.stand.token)
+            account = await verify(api, self.ledger, self.deaths)
+            account.problems += await self.stand.end()
+        account.duration_s = time.monotonic() - self._started
         return account
 
-    async def _reap(self, server: Server, api: Api) -> None:
-        """Start and kill the server as scheduled; leave it running at the end."""
-        apart = max(1, self.plan.turns // max(1, self.plan.kills))
-        due = schedule(self.plan.kills, self.plan.points, apart, self.chance)
+    async def _reap(self) -> None:
+        """Kill as scheduled; leave everything running at the end."""
+        plan = self.plan
+        points = self.stand.points
+        if plan.points is not None:
+            points = self.chance.sample(points, plan.points)
+        total = plan.kills + sum(plan.servers.values())
+        apart = max(1, plan.turns // max(1, total))
+        due = schedule(plan.kills, points, apart, self.chance, plan.servers)
         missed: Counter[str] = Counter()
         while due:
-            death = due.pop(0)
-            point = await self._die(server, api, death)
-            self.deaths.kills += 1
-            if point is not None:
-                self.deaths.by_point[point] += 1
-            elif death.point is not None:
-                missed[death.point] += 1
-                due += [Death(point=death.point)] if missed[death.point] < MISSES else []
-        self.deaths.missed = sorted(set(self.plan.points) - set(self.deaths.by_point))
-        server.variables = {}
-        await self._serve(server, api)
+            together = volley(due, self.chance.randint(1, self.stand.at_once))
+            dying = [self.stand.die(each, partial(self._moment, each)) for each in together]
+            reached = await asyncio.gather(*dying)
+            await self.stand.settle()
+            self._tell(together, reached)
+            for death, point in zip(together, reached, strict=True):
+                self._count(death, point)
+                if death.point is not None and point is None:
+                    missed[death.point] += 1
+                    due += [Death(point=death.point)] if missed[death.point] < MISSES else []
+        self.deaths.missed = sorted(set(points) - set(self.deaths.by_point))
+        await self.stand.serve()
+        self.deaths.kills += self.ledger.armings
         self.budget.kills_done = True
 
-    async def _die(self, server: Server, api: Api, death: Death) -> str | None:
-        """One life of the server; the crash point that it died at."""
-        crash_at = {} if death.point is None else {VARIABLE: f"{death.point}:{death.nth}"}
-        server.variables = crash_at
-        if death.starting_s is not None:
-            starting = asyncio.create_task(asyncio.to_thread(server.start))
-            await asyncio.sleep(death.starting_s)
-            _kill(server)
-            with contextlib.suppress(ServerDiedError):
-                await starting
-                await asyncio.to_thread(server.kill)
-            return None
-        before = self.ledger.acknowledged
-        await self._serve(server, api)
-        if death.point is None:
-            await self.ledger.acknowledgements(before + death.turns)
-            await asyncio.sleep(death.pause_s)
-            await asyncio.to_thread(server.kill)
-            return None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            await asyncio.to_thread(server.wait, CRASH_WAIT_S)
-            return death.point
-        await asyncio.to_thread(server.kill)
-        return None
+    def _count(self, death: Death, point: str | None) -> None:
+        if death.victim == PROCESS:
+            self.deaths.kills += 1
+        else:
+            self.deaths.by_server[death.victim] += 1
+        if point is not None:
+            self.deaths.by_point[point] += 1
 
-    async def _serve(self, server: Server, api: Api) -> None:
-        """Start, and note when the first authenticated answer came. A crash point may be
-        reached before that."""
-        started = time.monotonic()
+    def _tell(self, together: Sequence[Death], reached: Sequence[str | None]) -> None:
+        ends = [
+            f"{death.point or death.victim}{'' if point == death.point else ' (missed)'}"
+            for death, point in zip(together, reached, strict=True)
+        ]
+        recovered = f"{self.ledger.serving_s[-1]:.1f} s" if self.ledger.serving_s else "-"
+        elapsed = time.monotonic() - self._started
+        self.tell(
+            f"{elapsed:5.0f} s  {self.ledger.finished:6} turns  {recovered:>7}  {', '.join(ends)}\n"
+        )
+
+    async def _moment(self, death: Death) -> None:
+        """Some turns later."""
         try:
-            await asyncio.to_thread(server.start)
-        except ServerDiedError:
-            if not server.variables:
-                raise
-            return
-        with contextlib.suppress(*AWAY):
-            await api.request("GET", "/api/conversations?limit=1")
-            self.deaths.serving_s.append(time.monotonic() - started)
+            async with asyncio.timeout(GIVEN_UP_S):
+                await self.ledger.acknowledgements(self.ledger.acknowledged + death.turns)
+        except TimeoutError:
+            self.ledger.problems.append(f"no turn was acknowledged for {GIVEN_UP_S:.0f} s")
+        if death.victim == PROCESS:
+            await asyncio.sleep(death.pause_s)
 
-
-def _kill(server: Server) -> None:
-    if server.process is not None:
-        server.process.kill()
-
-
-def _token(home: Path) -> str:
-    made = tertulia("token", "create", "campaign", home=home)
-    if made.returncode != 0:
-        raise ServerDiedError(made.stderr)
-    return made.stdout.strip()
-
-
-def _free_port() -> int:
-    """A port that was free just now: the restarted server must come back to the same one."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    async def _finished(self, talking: set[asyncio.Task[None]]) -> None:
+        before = -1
+        while talking and self.ledger.finished > before:
+            before = self.ledger.finished
+            _, talking = await asyncio.wait(talking, timeout=GIVEN_UP_S)
+        for task in talking:
+            task.cancel()

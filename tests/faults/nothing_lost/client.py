@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 RETRY_S: Final = 0.05
 PASSING: Final = frozenset({429, 503})
+GONE: Final = 404
 AWAY: Final = (aiohttp.ClientError, TimeoutError, OSError)
 MODELS: Final = ("echo/8/2", "echo/8/2", "echo/120/5")
 """Two short replies to one of 0.6 s, which a kill can cut between two checkpoints."""
@@ -38,10 +39,13 @@ class Client:
         conversation_id = await self._begin()
         while self.budget.take() is not None:
             if self.chance.random() < 0.04:
+                if self.chance.random() < 0.3:
+                    await self._erase(conversation_id)
                 conversation_id = await self._begin()
             sent = self._next(conversation_id)
             self.ledger.sent[conversation_id].append(sent)
             await self._turn(sent)
+            sent.over.set()
             self.ledger.finished += 1
 
     async def _begin(self) -> str:
@@ -49,6 +53,24 @@ class Client:
         await persist(lambda: self.api.create_conversation(conversation_id))
         self.ledger.sent[conversation_id] = []
         return conversation_id
+
+    async def _erase(self, conversation_id: str) -> None:
+        """It is held to the account as it was before."""
+        self.ledger.erased[conversation_id] = await persist(
+            lambda: self.api.messages(conversation_id)
+        )
+        attempts = 0
+
+        async def once() -> None:
+            nonlocal attempts
+            attempts += 1
+            try:
+                await self.api.erase_conversation(conversation_id)
+            except ProblemError as problem:
+                if problem.status != GONE or attempts == 1:
+                    raise
+
+        await persist(once)
 
     def _next(self, conversation_id: str) -> SentTurn:
         before = self.ledger.sent[conversation_id]

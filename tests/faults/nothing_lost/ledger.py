@@ -24,6 +24,8 @@ class SentTurn:
     """The reply as the client saw it at last."""
     stopped: bool = False
     continued: int = 0
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when its client wants no more of it."""
 
 
 @dataclass(slots=True)
@@ -47,10 +49,16 @@ class Ledger:
     """Everything that was sent, by conversation in the order of sending."""
 
     sent: dict[str, list[SentTurn]] = field(default_factory=dict[str, list[SentTurn]])
+    erased: dict[str, list[Message]] = field(default_factory=dict[str, list[Message]])
+    """What was in conversations that their clients erased, right before that."""
     acknowledged: int = 0
     finished: int = 0
     problems: list[str] = field(default_factory=list[str])
     """What a client met that no careful server does."""
+    serving_s: list[float] = field(default_factory=list[float])
+    """After each death: what it took to serve again, as the stand counts it."""
+    armings: int = 0
+    """Kills that were needed beside those of the schedule, to set a crash point."""
 
     _acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
 

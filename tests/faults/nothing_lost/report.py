@@ -14,9 +14,11 @@ def summary(account: Account) -> str:
 
 def _lines(account: Account) -> Iterator[str]:
     yield (
-        f"{account.turns} turns in {account.conversations} conversations by {account.requests} "
-        f"requests; {account.kills} kills; {account.duration_s:.0f} s"
+        f"{account.turns} turns in {account.conversations} conversations ({account.erased} erased) "
+        f"by {account.requests} requests; {account.kills} kills; {account.duration_s:.0f} s"
     )
+    servers = ", ".join(f"{name} {count}" for name, count in account.kills_by_server.items())
+    yield f"servers killed           {servers or 'none'}"
     replies = ", ".join(f"{count} {status}" for status, count in sorted(account.replies.items()))
     yield f"replies: {replies}"
     yield f"user messages lost       {account.lost}"

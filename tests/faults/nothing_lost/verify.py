@@ -1,13 +1,15 @@
 """The account at the end: a fresh fetch of everything against what the clients sent and saw."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tertulia.domain.normalization import normalized
-from tests.e2e.api import FINAL, Api, Message
+from tests.e2e.api import FINAL, Api, Message, ProblemError
 from tests.e2e.echo_text import echoed
 from tests.e2e.reading import Cut
+from tests.faults.nothing_lost.client import GONE
 from tests.faults.nothing_lost.ledger import Ledger, SentTurn
 
 if TYPE_CHECKING:
@@ -25,8 +27,10 @@ class Account:
 
     turns: int = 0
     conversations: int = 0
+    erased: int = 0
     requests: int = 0
     kills: int = 0
+    kills_by_server: dict[str, int] = field(default_factory=dict[str, int])
     kills_by_point: dict[str, int] = field(default_factory=dict[str, int])
     points_missed: list[str] = field(default_factory=list[str])
     replies: dict[str, int] = field(default_factory=dict[str, int])
@@ -49,11 +53,27 @@ async def verify(api: Api, ledger: Ledger, deaths: "Deaths") -> Account:
     """Fetch every conversation anew and compare."""
     account = Account(problems=list(ledger.problems))
     for conversation_id, sent in ledger.sent.items():
-        fetched = await api.messages(conversation_id)
+        before = ledger.erased.get(conversation_id)
+        fetched = await api.messages(conversation_id) if before is None else before
         check_conversation(account, sent, fetched)
+    check_erased(account, {erased: await _is_there(api, erased) for erased in ledger.erased})
     check_streams(account, ledger.turns())
-    check_deaths(account, deaths)
+    check_deaths(account, deaths, ledger.serving_s)
     return account
+
+
+async def _is_there(api: Api, conversation_id: str) -> bool:
+    try:
+        await api.messages(conversation_id)
+    except ProblemError as problem:
+        return problem.status != GONE
+    return True
+
+
+def check_erased(account: Account, found: Mapping[str, bool]) -> None:
+    """`found`: each conversation that was erased, and whether it is there."""
+    account.erased = len(found)
+    account.problems += [f"erased, and there again: {it}" for it, there in found.items() if there]
 
 
 def check_conversation(account: Account, sent: list[SentTurn], fetched: list[Message]) -> None:
@@ -162,13 +182,14 @@ def text_lost_ms(cut: Cut, turn: SentTurn) -> float:
     return cut.lost / max(1.0, len(whole) / int(tokens)) * float(pace_ms)
 
 
-def check_deaths(account: Account, deaths: "Deaths") -> None:
+def check_deaths(account: Account, deaths: "Deaths", serving_s: Sequence[float]) -> None:
     account.kills = deaths.kills
+    account.kills_by_server = dict(sorted(deaths.by_server.items()))
     account.kills_by_point = dict(sorted(deaths.by_point.items()))
     account.points_missed = deaths.missed
     account.problems += [f"crash point never reached: {point}" for point in deaths.missed]
-    account.worst_serving_s = max(deaths.serving_s)
-    account.median_serving_s = sorted(deaths.serving_s)[len(deaths.serving_s) // 2]
+    account.worst_serving_s = max(serving_s)
+    account.median_serving_s = sorted(serving_s)[len(serving_s) // 2]
     if account.worst_serving_s > SERVING_BOUND_S:
         account.problems.append(f"served again only after {account.worst_serving_s:.1f} s")
 
