@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,12 +10,14 @@ import aio_pika
 import pytest
 
 from tertulia.adapters.broker_bus.bus import BrokerBus
+from tertulia.adapters.rabbitmq.link import CLOSE_S
 from tertulia.adapters.rabbitmq.topology import LIMIT_MARGIN
 from tertulia.ports.broker import Broker
 from tertulia.ports.bus import BusUnavailableError
 from tests.ports.brokers import WORKER, consuming, parcel
 from tests.ports.buses import CLOCK, NAME, RETURNS, SETTINGS, Heard, rabbit_broker
 from tests.roles.house import House, open_house
+from tests.servers.fixtures import Private
 from tests.servers.rabbitmq import RabbitMQ
 
 pytestmark = pytest.mark.server
@@ -55,6 +58,21 @@ async def test_every_queue_is_replicated_bounded_in_deliveries_and_never_expires
             assert given["x-dead-letter-routing-key"] == f"{NAME}.dead"
             assert given["x-dead-letter-strategy"] == "at-least-once"
             assert given["x-single-active-consumer"] is True
+
+
+async def test_a_broker_that_hangs_does_not_keep_a_process_from_ending(
+    private: Private, house: House
+) -> None:
+    """Of the 25 s that a process has."""
+    server, heard = private(RabbitMQ), Heard()
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(rabbit_broker(server.url))
+        async with consuming(BrokerBus(broker, house.store, CLOCK, SETTINGS), heard):
+            await broker.publish([parcel()])
+            await heard.until(1)
+        server.freeze()
+        async with asyncio.timeout(2 * CLOSE_S):
+            await stack.aclose()
 
 
 async def test_what_exceeds_the_queue_s_own_limit_is_a_dead_letter(

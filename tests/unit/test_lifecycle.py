@@ -6,6 +6,7 @@ import signal
 import threading
 
 import pytest
+from structlog.testing import capture_logs
 
 from tertulia.assembly.lifecycle import Deadline, RoleEndedError, Work, run_roles
 from tertulia.ports.role import Role
@@ -94,6 +95,24 @@ async def test_arguments_reach_the_role() -> None:
         await run_roles([(Role("one", run, ""), {"store": "opened"})], never())
 
     assert got == ["opened"]
+
+
+async def test_what_has_not_drained_at_the_deadline_is_told() -> None:
+    left, stuck = threading.Event(), asyncio.Event()
+
+    async def run() -> None:
+        await stuck.wait()
+
+    with capture_logs() as lines:
+        hanging = asyncio.create_task(run(), name="stuck")
+        Deadline(0.05, lambda _code: left.set()).start()
+        assert await asyncio.to_thread(left.wait, 10)
+    [told] = lines
+    [where] = [task for task in told["tasks"] if task.startswith("stuck at ")]
+    assert where.startswith(f"stuck at {__name__}:")
+    assert "asyncio.locks:" in where
+    stuck.set()
+    await hanging
 
 
 async def test_what_does_not_drain_is_left_behind_at_the_deadline() -> None:

@@ -29,16 +29,27 @@ class RoleEndedError(TertuliaError):
 
 class Deadline:
     """From `start` on, the process ends after DRAIN_S at the latest, whatever still runs: what is
-    not drained by then is recovered at the next start."""
+    not drained by then is recovered at the next start. The log says what it was."""
 
     def __init__(self, after_s: float = DRAIN_S, leave: Callable[[int], Any] = os._exit) -> None:
-        self._timer = threading.Timer(after_s, leave, (1,))
+        self._timer = threading.Timer(after_s, self._end)
         self._timer.daemon = True
+        self._leave = leave
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
         """Once; later calls change nothing."""
         if self._timer.ident is None:
+            self._loop = asyncio.get_running_loop()
             self._timer.start()
+
+    def _end(self) -> None:
+        try:
+            log.error(
+                "not drained in time", tasks=sorted(map(_where, asyncio.all_tasks(self._loop)))
+            )
+        finally:
+            self._leave(1)
 
 
 async def run_roles(
@@ -100,3 +111,15 @@ async def _drain(
         await leave()
     for task in tasks:
         task.cancel()
+
+
+def _where(task: asyncio.Task[Any]) -> str:
+    """The task's name, and the lines of ours or others in which it waits, outermost first."""
+    waiting: Any = task.get_coro()
+    lines: list[str] = []
+    while waiting is not None:
+        frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "ag_frame", None)
+        if frame is not None:
+            lines.append(f"{frame.f_globals.get('__name__')}:{frame.f_lineno}")
+        waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "ag_await", None)
+    return f"{task.get_name()} at {' > '.join(lines)}"

@@ -1,5 +1,6 @@
 """The Broker port on RabbitMQ."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -82,9 +83,7 @@ class RabbitBroker:
 
     async def close(self) -> None:
         """Both connections."""
-        await self._publisher.close()
-        await self._sending.close()
-        await self._receiving.close()
+        await asyncio.gather(self._sending.close(), self._receiving.close())
 
 
 @asynccontextmanager

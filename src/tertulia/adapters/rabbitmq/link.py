@@ -14,6 +14,8 @@ from tertulia.ports.bus import BusUnavailableError
 
 HEARTBEAT_S: Final = 10  # a broker that vanished without a word is noticed after two
 
+CLOSE_S: Final = 2.0  # of the 25 s that a process has to end; the broker gives back what was held
+
 TROUBLE: Final = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
 
 
@@ -79,7 +81,7 @@ class Link:
     async def _close(self, connection: AbstractConnection | None) -> None:
         if connection is not None:
             with suppress(BusUnavailableError), translated():
-                async with asyncio.timeout(self._timeout_s):
+                async with asyncio.timeout(CLOSE_S):
                     await connection.close()
 
 

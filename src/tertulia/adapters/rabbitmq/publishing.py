@@ -11,7 +11,7 @@ from aiormq.exceptions import DeliveryError, PublishError
 from pamqp.commands import Basic
 from pamqp.common import FieldTable
 
-from tertulia.adapters.rabbitmq.link import Link, close, translated
+from tertulia.adapters.rabbitmq.link import Link, translated
 from tertulia.adapters.rabbitmq.topology import PLAIN, Topology
 from tertulia.kit.clock import to_us
 from tertulia.ports.broker import Letter, Parcel
@@ -73,11 +73,6 @@ class Publisher:
             if topic not in self.declared:
                 await self._declare(topic)
                 self.declared.add(topic)
-
-    async def close(self) -> None:
-        """The channel; the link stays."""
-        if self._channel is not None:
-            await close(self._channel, self._confirm_s)
 
     async def _declare(self, topic: str) -> None:
         async with self._link.brief_channel(confirms=True) as channel:
