@@ -1,19 +1,17 @@
 """Nothing that people write to a running server is found in its files, its log or a backup."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
 import aiohttp
 
-from tests.e2e.api import Api, path_of
+from tests.e2e.api import Api
 from tests.e2e.server import Server, tertulia
+from tests.faults.canaries import MARK, files, forms, found, sing
 
 MESSAGES: Final = 1000
 CONVERSATIONS: Final = 20
-MARK: Final = "CanaryInTheMine"
 
 
 async def test_no_canary_leaves_a_running_server(tmp_path: Path) -> None:
@@ -35,45 +33,3 @@ def test_a_canary_in_a_file_is_found(tmp_path: Path) -> None:
     for number, form in enumerate(forms()):
         (tmp_path / str(number)).write_bytes(b"\x00\x01" + form + b"\x02")
     assert len(list(found(files(tmp_path)))) == len(forms())
-
-
-async def sing(api: Api, messages: int) -> None:
-    """Write canaries wherever a person can write."""
-    title = f"{MARK} title"
-    conversation = await api.create_conversation(str(uuid4()), title=title)
-    path = f"/api/conversations/{conversation.id}"
-    for number in range(messages):
-        text = f"{MARK} {number}"
-        turn = await api.send_turn(conversation.id, str(uuid4()), text, model="echo/40/1")
-        reply = await api.finished(turn.reply)
-        assert MARK in (reply.text or "")
-        feedback = {"rating": "up", "comment": f"{MARK} comment"}
-        await api.request("PUT", f"{path_of(reply)}/feedback", feedback)
-    await api.request("PATCH", path, {"title": f"{MARK} renamed"})
-    await refused(api, f"{path}/turns", {"id": MARK, "text": MARK, MARK: MARK})
-    await refused(api, f"{path}/turns?{MARK}={MARK}", {"id": [MARK]})
-
-
-async def refused(api: Api, path: str, body: object) -> None:
-    async with api.http.post(api.base + path, json=body, headers=api.headers) as answer:
-        assert answer.status == 400
-
-
-def files(*roots: Path) -> Iterator[Path]:
-    for root in roots:
-        yield from (path for path in [root, *root.rglob("*")] if path.is_file())
-
-
-def found(paths: Iterable[Path]) -> Iterator[str]:
-    """Where a canary is, in whatever form."""
-    for path in paths:
-        content = path.read_bytes()
-        for form in forms():
-            if form in content:
-                yield f"{path}: {form!r}"
-
-
-def forms() -> list[bytes]:
-    """The mark as text, as UTF-16, in hexadecimal and turned round."""
-    mark = MARK.encode()
-    return [mark, MARK.encode("utf-16-le"), mark.hex().encode(), mark[::-1]]
