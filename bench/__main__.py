@@ -22,6 +22,7 @@ NAMES: Final = (
     "store",
     "postgresql",
     "redis",
+    "recent_turns",
     "bus",
     "gateway",
     "scale",

@@ -14,8 +14,8 @@ from tertulia.kit.sealing import place
 from tertulia.ports.recent_turns import RecentMessage
 
 # What Redis 7 takes for a conversation beside its value: two keys' worth of names, an entry in each
-# of the two ledgers. Measured with MEMORY USAGE; the value itself is counted by its length.
-ENTRY_BYTES: Final = 330
+# of the two ledgers. Measured with MEMORY USAGE; for the value itself see `_allocated`.
+ENTRY_BYTES: Final = 300
 MOST_FORGOTTEN: Final = 10_000  # conversations erased while Redis was away
 
 # The ledger: who was used when (in microseconds, so that there is an order), and how large it is.
@@ -78,7 +78,7 @@ _SIZE: Final = Script(_LEDGER + "return redis.call('GET', total)")
 
 
 class RedisRecentTurns:
-    """A conversation is one sealed value; what it takes is its length and ENTRY_BYTES.
+    """A conversation is one sealed value; what it takes is the room for it and ENTRY_BYTES.
 
     While Redis is away nothing is found and nothing kept; conversations that are forgotten
     meanwhile are forgotten when it is back, or run out after `kept_s` at the latest.
@@ -118,7 +118,7 @@ class RedisRecentTurns:
         plain = encode(tuple(TurnMessage(m.id, m.seq, m.author, m.text) for m in kept))
         sealed = house.sealer(_where(conversation_id)).seal(plain, b"")
         value = encode(Held(house.envelope, sealed))
-        size = len(value) + ENTRY_BYTES
+        size = _allocated(len(value)) + ENTRY_BYTES
         try:
             await self._forget_owed()
             await self._run(_PUT, conversation_id, value, size, self._max_bytes)
@@ -173,6 +173,13 @@ class RedisRecentTurns:
 
     async def _run(self, script: Script, *arguments: str | bytes | int) -> Any:
         return await self._link.line.run_script(script, *self._ledger, *arguments)
+
+
+def _allocated(length: int) -> int:
+    """The bytes that jemalloc, with which Redis is built, gives to so many: one of four sizes
+    between a power of two and the next (jemalloc(3), "IMPLEMENTATION NOTES")."""
+    spacing = 1 << max(4, (length - 1).bit_length() - 3)
+    return -(-length // spacing) * spacing
 
 
 def _where(conversation_id: ConversationId) -> bytes:
