@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any, Final, Protocol
 
 import pytest
@@ -19,7 +20,8 @@ from tertulia.ports.broker import Broker, Parcel
 from tertulia.ports.bus import Handler
 from tertulia.ports.leases import Leases
 from tertulia.ports.store import QueuedMessage
-from tests.ports.buses import EVENT, NAME, nats_broker, rabbit_broker
+from tests.ports.buses import EVENT, NAME, kafka_broker, nats_broker, rabbit_broker
+from tests.servers.kafka import Kafka
 from tests.servers.nats import NATS
 from tests.servers.rabbitmq import RabbitMQ
 
@@ -128,7 +130,36 @@ async def on_nats(request: pytest.FixtureRequest) -> AsyncGenerator[Place]:
     await client.close()
 
 
+@asynccontextmanager
+async def on_kafka(request: pytest.FixtureRequest) -> AsyncGenerator[Place]:
+    driver: Any = import_module("aiokafka")  # it has no types
+    administration: Any = import_module("aiokafka.admin")
+    server: Kafka = request.getfixturevalue("kafka")
+    name = server.prefix()
+    producer = driver.AIOKafkaProducer(bootstrap_servers=server.address)
+    admin = administration.AIOKafkaAdminClient(bootstrap_servers=server.address)
+    await admin.start()
+    async with producer:
+
+        async def intrude(data: bytes) -> bool:
+            known = await admin.list_topics()
+            if f"{name}.turns" not in known:
+                return False
+            await producer.send_and_wait(f"{name}.turns", data)
+            return True
+
+        async def destroy() -> None:
+            await admin.delete_topics([f"{name}.turns"])
+
+        def opens(url: str, leases: Leases | None = None) -> AbstractAsyncContextManager[Broker]:
+            del leases  # the group divides a topic
+            return kafka_broker(url, name=name)
+
+        yield Place(url=server.url, opens=opens, intrude=intrude, destroy=destroy)
+    await admin.close()
+
+
 PLACES: Final[
     Mapping[str, Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Place]]]
-] = {"rabbitmq": on_rabbitmq, "nats": on_nats}
+] = {"rabbitmq": on_rabbitmq, "nats": on_nats, "kafka": on_kafka}
 """Every adapter of Broker."""

@@ -19,6 +19,9 @@ from tests.roles.relay.stranding import reclaimed_from
 
 pytestmark = pytest.mark.server
 
+TOLD = [name for name in PLACES if name != "kafka"]
+"""Brokers that tell a consumer of a deletion: Kafka's looks from time to time (test_kafka.py)."""
+
 
 @pytest.fixture(params=PLACES)
 async def place(request: pytest.FixtureRequest) -> AsyncGenerator[Place]:
@@ -51,6 +54,7 @@ async def test_what_is_no_message_of_ours_is_a_dead_letter_and_stays_one(
     assert [letter.reason for letter in letters] == ["UnreadableEventError"]
     assert await bus.replay([letters[0].id]) == 0
     assert await bus.dead() == letters
+    assert [(d.topic, d.dead) for d in await bus.depths() if d.dead] == [("*", 1)]
 
 
 async def test_processes_divide_a_topic_and_keep_every_key_in_order(
@@ -123,6 +127,7 @@ async def test_a_message_to_a_place_that_is_gone_is_not_lost(
     assert heard.ids == [second.id]
 
 
+@pytest.mark.parametrize("place", TOLD, indirect=True)
 async def test_a_place_that_is_deleted_while_it_is_consumed_is_made_and_consumed_anew(
     place: Place, house: House
 ) -> None:

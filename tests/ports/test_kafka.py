@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -95,19 +95,6 @@ async def carried(broker: Broker, sent: Parcel) -> frozenset[str]:
                 return await broker.publish([sent])
             except BusUnavailableError:
                 await asyncio.sleep(0.1)
-
-
-async def test_a_topic_that_was_deleted_is_made_anew_by_whoever_publishes(
-    admin: Any, broker: Broker, bus: BrokerBus, name: str
-) -> None:
-    first, second = parcel(), parcel()
-    await broker.publish([first])
-    await admin.delete_topics([f"{name}.turns"])
-    assert await broker.publish([second]) == {second.id}
-    heard = Heard()
-    async with consuming(bus, heard):
-        await heard.until(1)
-    assert heard.ids == [second.id]
 
 
 async def test_a_topic_that_was_deleted_is_consumed_when_it_is_back(
@@ -224,56 +211,6 @@ async def test_a_handler_may_take_longer_than_a_session(kafka: Kafka, house: Hou
     assert heard.ids == [each.id for each in sent]
 
 
-async def test_processes_divide_a_topic_and_keep_every_key_in_order(
-    kafka: Kafka, name: str, house: House
-) -> None:
-    by_process = [Heard(), Heard()]
-    order: dict[str, list[str]] = {}
-    running: set[str] = set()
-
-    def noting(mine: Heard) -> Any:
-        async def note(delivery: Delivery) -> None:
-            assert delivery.key not in running
-            running.add(delivery.key)
-            try:
-                await asyncio.sleep(0.001)
-                order.setdefault(delivery.key, []).append(delivery.id)
-            finally:
-                running.remove(delivery.key)
-            await mine(delivery)
-
-        return note
-
-    sent: dict[str, list[str]] = {f"key-{number}": [] for number in range(12)}
-    async with AsyncExitStack() as stack:
-        opened = [
-            await stack.enter_async_context(kafka_broker(kafka.url, name=name)) for _ in range(2)
-        ]
-        buses = [BrokerBus(broker, house.store, CLOCK, SETTINGS) for broker in opened]
-
-        async def send(rounds: int) -> None:
-            for _ in range(rounds):
-                parcels = [parcel(key) for key in sent]
-                for each in parcels:
-                    sent[each.key].append(each.id)
-                await opened[0].publish(parcels)
-
-        async def arrived() -> None:
-            while sum(map(len, order.values())) < sum(map(len, sent.values())):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-
-        async with consuming(buses[0], noting(by_process[0])):
-            await send(5)
-            async with consuming(buses[1], noting(by_process[1])):
-                while not by_process[1].deliveries:
-                    await send(1)
-                await send(5)
-                await arrived()
-            await send(5)
-            await arrived()
-    assert order == sent  # each once: what was done is told before its partition goes to another
-
-
 async def test_a_process_that_hung_commits_nothing_any_more(
     kafka: Kafka, broker: Broker, name: str
 ) -> None:
@@ -332,31 +269,6 @@ async def done(process: asyncio.subprocess.Process) -> None:
     assert await process.wait() == 0
 
 
-async def test_what_is_no_message_of_ours_is_a_dead_letter_and_stays_one(
-    kafka: Kafka, broker: Broker, bus: BrokerBus, name: str
-) -> None:
-    heard, known = Heard(), parcel()
-    await broker.publish([known])
-    async with driver.AIOKafkaProducer(bootstrap_servers=kafka.address) as producer:
-        await producer.send_and_wait(f"{name}.turns", b"\xff not ours")
-    async with consuming(bus, heard):
-        while not (letters := await bus.dead()):  # noqa: ASYNC110  nobody signals it
-            await asyncio.sleep(0)
-        await heard.until(1)
-    assert [letter.reason for letter in letters] == ["UnreadableEventError"]
-    assert await bus.replay([letters[0].id]) == 0
-    assert await bus.dead() == letters
-    assert [(d.topic, d.dead) for d in await bus.depths() if d.dead] == [("*", 1)]
-
-
-async def test_the_work_of_a_worker_who_is_gone_is_routed_anew(
-    broker: Broker, house: House
-) -> None:
-    from tests.roles.relay.stranding import reclaimed_from
-
-    assert await reclaimed_from(broker, house) == 3
-
-
 async def test_a_cluster_with_too_few_nodes_is_not_ready(kafka: Kafka, name: str) -> None:
     async with open_kafka(
         kafka.url, KafkaSettings(replication=3), name=name, confirm_s=5
@@ -365,13 +277,6 @@ async def test_a_cluster_with_too_few_nodes_is_not_ready(kafka: Kafka, name: str
             await broker.check()
         with pytest.raises(BusUnavailableError, match="InvalidReplicationFactor"):
             await broker.publish([parcel()])
-
-
-async def test_a_broker_that_is_away_is_told(name: str) -> None:
-    async with kafka_broker("kafka://127.0.0.1:1", name=name, confirm_s=1) as broker:
-        for attempt in (broker.check, lambda: broker.publish([parcel()]), broker.depths):
-            with pytest.raises(BusUnavailableError):
-                await attempt()
 
 
 async def test_users_sign_in_over_tls(private: Private) -> None:

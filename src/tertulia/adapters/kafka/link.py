@@ -2,8 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +18,7 @@ from tertulia.adapters.kafka.driver import (
     cut,
 )
 from tertulia.adapters.kafka.settings import KafkaSettings
+from tertulia.ports.broker_trouble import unavailable
 from tertulia.ports.bus import BusUnavailableError
 
 REBALANCE_S: Final = 25.0  # what a process may take to end its work
@@ -28,19 +29,9 @@ LEAVE_S: Final = 5.0
 TROUBLE: Final = (KafkaError, OSError, TimeoutError)
 
 
-@contextmanager
-def translated() -> Generator[None]:
-    """Whatever the driver raises is BusUnavailableError; it also cancels those that wait for an
-    answer when a connection breaks, and they are not to be taken for told to stop."""
-    try:
-        yield
-    except TROUBLE as error:
-        raise BusUnavailableError(_sentence(error)) from error
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise BusUnavailableError(_sentence(error)) from error
+def translated() -> AbstractContextManager[None]:
+    """What the driver raises is BusUnavailableError."""
+    return unavailable(TROUBLE, _sentence)
 
 
 class Link:

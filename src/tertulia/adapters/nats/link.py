@@ -2,8 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -19,29 +19,22 @@ from nats.js.api import ConsumerConfig, ConsumerInfo
 from nats.js.errors import APIError
 
 from tertulia.kit.tasks import uninterrupted
+from tertulia.ports.broker_trouble import unavailable
 from tertulia.ports.bus import BusUnavailableError
 
 PING_S: Final = 5  # a server that vanished without a word is noticed after three
 CONNECT_S: Final = 2
+
+TROUBLE: Final = (NatsError, OSError, TimeoutError)
 
 T = TypeVar("T")
 
 log = structlog.stdlib.get_logger(__name__)
 
 
-@contextmanager
-def translated() -> Generator[None]:
-    """Whatever the driver raises is BusUnavailableError; it also cancels those that wait for a
-    message when the connection breaks, and they are not to be taken for told to stop."""
-    try:
-        yield
-    except (NatsError, OSError, TimeoutError) as error:
-        raise BusUnavailableError(_sentence(error)) from error
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise BusUnavailableError(_sentence(error)) from error
+def translated() -> AbstractContextManager[None]:
+    """What the driver raises is BusUnavailableError."""
+    return unavailable(TROUBLE, _sentence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """The connection: opened when it is needed, opened anew when it is gone."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from typing import Final
 
 import aio_pika
@@ -10,6 +10,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 from yarl import URL
 
+from tertulia.ports.broker_trouble import unavailable
 from tertulia.ports.bus import BusUnavailableError
 
 HEARTBEAT_S: Final = 10  # a broker that vanished without a word is noticed after two
@@ -19,19 +20,9 @@ CLOSE_S: Final = 2.0  # of the 25 s that a process has to end; the broker gives 
 TROUBLE: Final = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
 
 
-@contextmanager
-def translated() -> Generator[None]:
-    """Whatever the driver raises is BusUnavailableError; it also cancels those that wait for an
-    answer when the connection breaks, and they are not to be taken for told to stop."""
-    try:
-        yield
-    except TROUBLE as error:
-        raise BusUnavailableError(_sentence(error)) from error
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise BusUnavailableError(_sentence(error)) from error
+def translated() -> AbstractContextManager[None]:
+    """What the driver raises is BusUnavailableError."""
+    return unavailable(TROUBLE, _sentence)
 
 
 class Link:
