@@ -27,6 +27,7 @@ NAMES: Final = (
     "gateway",
     "scale",
     "streams",
+    "resume",
     "embedded",
 )
 PEERS: Final = ("litellm",)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
+import psycopg
 
 from bench.load import UUID_MARK, LoadPlan, LoadResult
 from bench.processes import cpu_s, load, post
@@ -23,6 +24,8 @@ from tests.servers.redis import Redis
 from tests.servers.session import Session
 
 ALL: Final = ("gateway", "chat", "relay", "preprocess", "inference")
+WRITTEN: Final = """
+    SELECT pg_database_size(current_database()), pg_current_wal_lsn() - '0/0'::pg_lsn"""
 SERVERS: Final = (DurablePostgreSQL, RabbitMQ, Redis)
 
 
@@ -89,10 +92,22 @@ def pid_cpu_s(process: RoleProcess) -> float:
 
 @dataclass(frozen=True)
 class Servers:
-    """`variables` are the settings that lead there."""
+    """`urls` and `pids` by section of the settings, and by name."""
 
-    variables: dict[str, str]
+    urls: Mapping[str, str]
     pids: Mapping[str, int]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The settings that lead there."""
+        return {f"TERTULIA_{section.upper()}_URL": url for section, url in self.urls.items()}
+
+    def written_bytes(self) -> Mapping[str, int]:
+        """What PostgreSQL's tables and indexes take, and how far its log has got."""
+        with psycopg.connect(self.urls["store"], autocommit=True) as session:
+            row = session.execute(WRITTEN).fetchone()
+        assert row is not None  # noqa: S101  a query without a table has one row
+        return {"tables and indexes": int(row[0]), "write-ahead log": int(row[1])}
 
 
 @contextmanager
@@ -103,13 +118,13 @@ def servers() -> Generator[Servers]:
         store = stack.enter_context(session.private(DurablePostgreSQL))
         bus = stack.enter_context(session.private(RabbitMQ))
         shared = stack.enter_context(session.private(Redis))
-        variables = {
-            "TERTULIA_STORE_URL": stack.enter_context(store.database()),
-            "TERTULIA_BUS_URL": stack.enter_context(bus.vhost()),
-            "TERTULIA_REDIS_URL": shared.url,
+        urls = {
+            "store": stack.enter_context(store.database()),
+            "bus": stack.enter_context(bus.vhost()),
+            "redis": shared.url,
         }
         pids = {"PostgreSQL": store.pid, "RabbitMQ": bus.pid, "Redis": shared.pid}
-        yield Servers(variables, pids)
+        yield Servers(urls, pids)
 
 
 @contextmanager

@@ -56,17 +56,28 @@ def busy(name: str, fleet: Fleet) -> list[Figure]:
 
 def by_part(fleet: Fleet, behind: Servers) -> list[Figure]:
     """CPU of each role and server for a turn, while the machine has time to spare."""
-    before = used_s(fleet, behind)
+    before, wrote_before = used_s(fleet, behind), behind.written_bytes()
     answers = talk(fleet, CALM_USERS, SECONDS).answers
-    after = used_s(fleet, behind)
+    after, wrote_after = used_s(fleet, behind), behind.written_bytes()
     return [
-        Figure(
-            name=f"a turn's CPU in {name}",
-            value=(after[name] - before[name]) / answers * 1000,
-            unit="ms CPU",
-            note="64 tokens, read as they come",
-        )
-        for name in after
+        *(
+            Figure(
+                name=f"a turn's CPU in {name}",
+                value=(after[name] - before[name]) / answers * 1000,
+                unit="ms CPU",
+                note="64 tokens, read as they come",
+            )
+            for name in after
+        ),
+        *(
+            Figure(
+                name=f"a turn's {name}",
+                value=(wrote_after[name] - wrote_before[name]) / answers / 1000,
+                unit="kB",
+                note="of PostgreSQL",
+            )
+            for name in wrote_after
+        ),
     ]
 
 

@@ -89,12 +89,18 @@ class Api:
     def __init__(self, http: aiohttp.ClientSession, doors: str | Sequence[str], token: str) -> None:
         self.http = http
         self.headers = {"Authorization": f"Bearer {token}"}
-        self._doors = cycle([doors] if isinstance(doors, str) else doors)
+        self.doors = [doors] if isinstance(doors, str) else list(doors)
+        self._token = token
+        self._next = cycle(self.doors)
+
+    def apart(self) -> "Api":
+        """The same client, that goes round the doors by itself."""
+        return Api(self.http, self.doors, self._token)
 
     @property
     def base(self) -> str:
         """Scheme, host and port of the door that comes next."""
-        return next(self._doors)
+        return next(self._next)
 
     async def request(self, method: str, path: str, body: object = None) -> bytes:
         """The body of a 2xx answer; ProblemError for every other."""

@@ -2,42 +2,54 @@
 
 import asyncio
 import random
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import uuid4
 
 from tests.e2e.api import Api, Message, Transport
 from tests.e2e.echo_text import echoed
 from tests.e2e.reading import Reading
+from tests.e2e.sse import SseEvent
 
 TEXT: Final = "naïve 日本語 👩‍👩‍👧 line\nbreak \u2028 \u200d tab\tend"
 CUTS: Final = 3
 AT_ONCE: Final = 30
 
+Stream = AbstractAsyncContextManager[AsyncGenerator[SseEvent]]
+
 
 @dataclass(slots=True)
 class Cutter:
-    """Reads a reply's stream over connections that it cuts itself at random places."""
+    """Reads a reply's stream over connections that it cuts itself at random places; where the
+    product has several doors, each connection is another's."""
 
     api: Api
     chance: random.Random
+    resumed_s: list[float] = field(default_factory=list[float])
+    """From asking for the rest of a reply to the first of it, for each time."""
 
     async def read(self, reply: Message, expected: str, transport: Transport) -> Reading:
         """The reading at the end. The last cuts may come when all has been read."""
-        reading = Reading()
+        reading, api = Reading(), self.api.apart()
         for _ in range(CUTS):
             places = range(min(len(reading.text), len(expected)), len(expected) + 1)
-            await self._until(reading, reply, transport, self.chance.choice(places))
+            place = self.chance.choice(places)
+            await self._until(reading, api.stream(reply, reading.after, transport), place)
             reading.broke()
         reading.end = None
-        await self._until(reading, reply, transport, None)
+        await self._until(reading, api.stream(reply, reading.after, transport), None)
         return reading
 
-    async def _until(
-        self, reading: Reading, reply: Message, transport: Transport, place: int | None
-    ) -> None:
-        async with self.api.stream(reply, reading.after, transport) as events:
+    async def _until(self, reading: Reading, stream: Stream, place: int | None) -> None:
+        asked, is_new = time.monotonic(), reading.position is not None
+        async with stream as events:
             async for event in events:
+                if is_new:
+                    self.resumed_s.append(time.monotonic() - asked)
+                    is_new = False
                 reading.take(event)
                 if place is not None and len(reading.text) >= place:
                     return

@@ -72,10 +72,13 @@ def fleet_of(
 
 @contextmanager
 def fleet(
-    place: Path, urls: Mapping[str, str], counts: Mapping[str, int] = TWO_OF_EACH
+    place: Path,
+    urls: Mapping[str, str],
+    counts: Mapping[str, int] = TWO_OF_EACH,
+    variables: Mapping[str, str] | None = None,
 ) -> Generator[Fleet]:
     """All of it, started at the same time."""
-    made = fleet_of(place, urls, counts)
+    made = fleet_of(place, urls, counts, variables)
     with ThreadPoolExecutor(len(made.processes)) as pool:
         starts = [pool.submit(process.start) for process in made.processes]
     with ExitStack() as stack:

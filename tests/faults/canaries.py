@@ -10,8 +10,8 @@ from tests.e2e.api import Api, path_of
 MARK: Final = "CanaryInTheMine"
 
 
-async def sing(api: Api, messages: int) -> None:
-    """Write canaries wherever a person can write."""
+async def sing(api: Api, messages: int) -> str:
+    """Write canaries wherever a person can write; the conversation's id."""
     title = f"{MARK} title"
     conversation = await api.create_conversation(str(uuid4()), title=title)
     path = f"/api/conversations/{conversation.id}"
@@ -25,6 +25,7 @@ async def sing(api: Api, messages: int) -> None:
     await api.request("PATCH", path, {"title": f"{MARK} renamed"})
     await refused(api, f"{path}/turns", {"id": MARK, "text": MARK, MARK: MARK})
     await refused(api, f"{path}/turns?{MARK}={MARK}", {"id": [MARK]})
+    return conversation.id
 
 
 async def refused(api: Api, path: str, body: object) -> None:
@@ -37,16 +38,16 @@ def files(*roots: Path) -> Iterator[Path]:
         yield from (path for path in [root, *root.rglob("*")] if path.is_file())
 
 
-def found(paths: Iterable[Path]) -> Iterator[str]:
+def found(paths: Iterable[Path], mark: str = MARK) -> Iterator[str]:
     """Where a canary is, in whatever form."""
     for path in paths:
         content = path.read_bytes()
-        for form in forms():
+        for form in forms(mark):
             if form in content:
                 yield f"{path}: {form!r}"
 
 
-def forms() -> list[bytes]:
+def forms(mark: str = MARK) -> list[bytes]:
     """The mark as text, as UTF-16, in hexadecimal and turned round."""
-    mark = MARK.encode()
-    return [mark, MARK.encode("utf-16-le"), mark.hex().encode(), mark[::-1]]
+    plain = mark.encode()
+    return [plain, mark.encode("utf-16-le"), plain.hex().encode(), plain[::-1]]

@@ -69,6 +69,11 @@ class Server(ABC):
     def is_installed(cls) -> bool:
         """Whether it can be run here; else tests skip, saying what it `needs`."""
 
+    @property
+    def writes(self) -> Sequence[Path]:
+        """Where all that it writes is: files and folders."""
+        return [self.place.folder, self.place.log]
+
     @classmethod
     def user(cls) -> str | None:
         """Who runs it, when not the caller."""
