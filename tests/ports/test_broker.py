@@ -10,9 +10,9 @@ import pytest
 
 from tertulia.adapters.broker_bus.bus import BrokerBus
 from tertulia.adapters.memory.leases import MemoryLeases
-from tertulia.ports.broker import Broker
+from tertulia.ports.broker import Broker, Held
 from tertulia.ports.bus import BusUnavailableError, Delivery
-from tests.ports.brokers import PLACES, Place, consuming, parcel
+from tests.ports.brokers import PATIENCE_S, PLACES, Place, consuming, parcel
 from tests.ports.buses import CLOCK, SETTINGS, Heard
 from tests.roles.house import House, open_house
 from tests.roles.relay.stranding import reclaimed_from
@@ -160,6 +160,25 @@ async def test_a_place_that_is_deleted_is_made_anew_though_nobody_publishes(
             await asyncio.sleep(0.01)
         while not await bus.dead():  # noqa: ASYNC110  nobody signals it
             await asyncio.sleep(0.01)
+
+
+async def test_a_consumer_that_is_told_to_stop_stops_whatever_it_does(broker: Broker) -> None:
+    for number in range(20):
+        task = asyncio.create_task(broker.consume("turns", Idle(), concurrency=1))
+        await asyncio.sleep(number / 1000)
+        task.cancel()
+        await asyncio.wait({task}, timeout=PATIENCE_S)
+        assert task.cancelled()
+
+
+class Idle:
+    """Hands that take nothing."""
+
+    def take(self, held: Held) -> None:
+        raise AssertionError(held)
+
+    async def give_up(self, share: str) -> None:
+        """There is nothing to give up."""
 
 
 async def test_a_broker_that_is_not_there_is_told(place: Place) -> None:

@@ -16,7 +16,7 @@ from tertulia.adapters.kafka.driver import (
     RecordsToDelete,
     TopicPartition,
 )
-from tertulia.adapters.kafka.link import Link, bookmarks, leave, translated
+from tertulia.adapters.kafka.link import Link, bookmarks, leave, start, translated
 from tertulia.adapters.kafka.partition import WINDOW, Partition
 from tertulia.adapters.kafka.publishing import ID, Publisher
 from tertulia.adapters.kafka.topology import Topology
@@ -101,7 +101,7 @@ class Consumption:
         consumer.subscribe([self._name], listener=ours)
         try:
             with translated():
-                await consumer.start()
+                await start(consumer)
             async with asyncio.TaskGroup() as group:
                 group.create_task(ours.poll_for_ever())
                 group.create_task(ours.commit_for_ever())

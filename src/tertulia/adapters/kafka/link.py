@@ -25,6 +25,7 @@ REBALANCE_S: Final = 25.0  # what a process may take to end its work
 
 AGAIN_S: Final = 0.1
 LEAVE_S: Final = 5.0
+START_S: Final = 2.0
 
 TROUBLE: Final = (KafkaError, OSError, TimeoutError)
 
@@ -76,7 +77,7 @@ class Link:
         try:
             with translated():
                 async with asyncio.timeout(self.timeout_s):
-                    await consumer.start()
+                    await start(consumer)
                     yield consumer
         finally:
             await leave(consumer)
@@ -97,12 +98,24 @@ class Link:
             if self._admin is None:
                 admin = self._way.admin(timeout_s=self.timeout_s)
                 try:
-                    await admin.start()
+                    await start(admin)
                 except BaseException:
                     await _closed(admin)
                     raise
                 self._admin = admin
             return self._admin
+
+
+async def start(client: Admin | Consumer | Producer) -> None:
+    """Start it. The driver leaves connections behind when that breaks off in the middle, so whoever
+    is told to stop meanwhile waits a moment for it."""
+    starting = asyncio.ensure_future(client.start())
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait({starting}, timeout=START_S)
+        starting.cancel()
+        raise
 
 
 async def leave(consumer: Consumer) -> None:

@@ -17,7 +17,7 @@ from tertulia.adapters.kafka.driver import (
     drop,
     for_code,
 )
-from tertulia.adapters.kafka.link import Link, translated
+from tertulia.adapters.kafka.link import Link, start, translated
 from tertulia.adapters.kafka.topology import Topology
 from tertulia.kit.clock import to_us
 from tertulia.kit.tasks import beside, uninterrupted
@@ -176,7 +176,7 @@ class Publisher:
             if self._producer is None:
                 producer = self._link.producer()
                 try:
-                    await producer.start()
+                    await start(producer)
                 except BaseException:
                     await drop(producer)
                     raise

@@ -60,20 +60,28 @@ class Consumption:
         """Until it is lost; not at all while another process has it."""
         with translated():
             line = await self._publisher.ready()
-            inbox = line.client.new_inbox()
-            holding = Holding(self._hands, subject, self._publisher)
+        inbox = line.client.new_inbox()
+        holding = Holding(self._hands, subject, self._publisher)
+        with translated():
             # Before the consumer: one that pushes to where nobody listens is anybody's.
             subscription = await line.listen(inbox, holding.on_message)
+        try:
+            await self._hold(subject, line, inbox, holding)
+        finally:
+            holding.closing = True
+            await uninterrupted(self._give_back(subject, line, subscription))
+        self._publisher.doubt()
+
+    async def _hold(self, subject: str, line: Line, inbox: str, holding: Holding) -> None:
+        with translated():
             try:
-                if await self._bound(line, subject, inbox):
-                    await line.answer(holding.watch(self._settings))
+                is_ours = await self._bound(line, subject, inbox)
             except NotFoundError:
                 self._publisher.doubt()
                 raise
-            finally:
-                holding.closing = True
-                await uninterrupted(self._give_back(subject, line, subscription))
-            self._publisher.doubt()
+        if is_ours:
+            with translated():
+                await line.answer(holding.watch(self._settings))
 
     async def _give_back(self, subject: str, line: Line, subscription: Subscription) -> None:
         await self._hands.give_up(subject)

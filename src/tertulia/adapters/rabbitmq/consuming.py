@@ -88,7 +88,7 @@ class Consumption:
         try:
             with translated():
                 await ours.begin(channel, self._prefetch, self._timeout_s)
-                idle = await ours.watch(channel, self._look_s)
+            idle = await ours.watch(channel, self._look_s)
             return idle
         finally:
             ours.closing = True
@@ -130,7 +130,8 @@ class _Ours:
                 async with asyncio.timeout(look_s):
                     await self._lost.wait()
                     return False
-            seen = await channel.declare_queue(self.queue, passive=True, timeout=look_s)
+            with translated():
+                seen = await channel.declare_queue(self.queue, passive=True, timeout=look_s)
             if not seen.declaration_result.consumer_count:
                 return False
             if not (self._heard or self.in_hand):
