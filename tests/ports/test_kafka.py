@@ -75,7 +75,7 @@ async def until_waiting(broker: Broker, expected: Mapping[str, int]) -> None:
 async def test_what_is_not_confirmed_in_time_is_kept_once(private: Private) -> None:
     """It is on its way when the broker dies, and is carried again when it is back."""
     server, sent, after = private(Kafka), parcel(), parcel()
-    async with kafka_broker(server.url, confirm_s=3) as broker:
+    async with kafka_broker(server.url, confirm_s=6) as broker:
         await carried(broker, parcel("first"))
         server.kill()
         for _ in range(2):
