@@ -12,7 +12,7 @@ import pytest
 from tertulia.adapters.broker_bus.bus import BrokerBus
 from tertulia.adapters.rabbitmq.link import CLOSE_S
 from tertulia.adapters.rabbitmq.topology import LIMIT_MARGIN
-from tertulia.ports.broker import Broker
+from tertulia.ports.broker import Broker, Held
 from tertulia.ports.bus import BusUnavailableError
 from tests.ports.brokers import WORKER, consuming, parcel
 from tests.ports.buses import CLOCK, NAME, RETURNS, SETTINGS, Heard, rabbit_broker
@@ -101,6 +101,33 @@ async def test_what_exceeds_the_queue_s_own_limit_is_a_dead_letter(
     async with consuming(bus, heard, topic=WORKER):
         await heard.until(1)
     assert heard.ids == [poison.id]
+
+
+class Holding:
+    """Hands that keep what they get."""
+
+    def __init__(self) -> None:
+        self.held: asyncio.Future[Held] = asyncio.get_running_loop().create_future()
+
+    def take(self, held: Held) -> None:
+        self.held.set_result(held)
+
+    async def give_up(self, share: str) -> None:
+        """Nothing runs."""
+
+
+async def test_a_verdict_that_comes_when_its_channel_is_closed_cannot_be_told(
+    broker: Broker,
+) -> None:
+    hands = Holding()
+    await broker.publish([parcel()])
+    async with asyncio.timeout(60):
+        consuming = asyncio.create_task(broker.consume("turns", hands, concurrency=1))
+        held = await hands.held
+        consuming.cancel()
+        await asyncio.wait({consuming})
+    with pytest.raises(BusUnavailableError):
+        await held.done()
 
 
 @pytest.mark.parametrize("at", ["127.0.0.1:1", "guest:wrong@{address}"])

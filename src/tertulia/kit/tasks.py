@@ -27,10 +27,13 @@ async def beside(*work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` to its end; a cancellation that comes meanwhile is raised after it."""
+    """Run `work` to its end; a cancellation that comes meanwhile is raised after it, with what
+    `work` raised as its cause."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as cancelled:
         await asyncio.wait({task})
-        raise
+        if task.cancelled():
+            raise
+        raise cancelled from task.exception()

@@ -28,8 +28,8 @@ class _Delivered:
         self.returns = cast("int", message.headers.get("x-delivery-count", 0))
 
     async def done(self) -> None:
-        wire = cast("Wire", self._message.channel)
         with translated():
+            wire = cast("Wire", self._message.channel)  # raises when it is closed
             async with asyncio.timeout(ACK_S):
                 # Nothing comes back. An acknowledgement that is lost with its connection means
                 # that the message comes again.
