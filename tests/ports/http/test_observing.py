@@ -1,8 +1,13 @@
 """What every answer carries and leaves behind."""
 
-import pytest
-from structlog.testing import capture_logs
+import asyncio
 
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+from structlog.testing import capture_logs
+from uvicorn.protocols.utils import ClientDisconnected
+
+from tertulia.adapters.http.observing import Observer
 from tertulia.adapters.http.settings import HttpSettings
 from tertulia.kit.ids import new_id
 from tests.ports.http.edges import client, edge
@@ -63,6 +68,22 @@ async def test_reading_that_goes_well_is_logged_for_who_looks_closely_only() -> 
             await http.get("/api/teapot")
             await http.post("/api/echo", json={"text": "x"})
     assert [line["log_level"] for line in lines] == ["debug", "info", "info"]
+
+
+async def test_client_that_leaves_before_its_socket_is_open_is_no_failure() -> None:
+    async def let_in(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+
+    async def left() -> Message:
+        return {"type": "websocket.disconnect"}
+
+    async def refused(_: Message) -> None:
+        raise ClientDisconnected
+
+    observer = Observer(let_in, edge=True, access_log=False, leaving=asyncio.Event())
+    with capture_logs() as lines:
+        await observer({"type": "websocket", "headers": []}, left, refused)
+    assert lines == []
 
 
 async def test_log_of_requests_can_be_turned_off() -> None:

@@ -1,6 +1,7 @@
 """The listener: where it listens, when it opens, how it closes, whom it cuts off."""
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import AsyncGenerator
@@ -10,7 +11,7 @@ import aiohttp
 import httpx
 import pytest
 from fastapi import APIRouter
-from starlette.responses import StreamingResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.websockets import WebSocket
 
 from tertulia.adapters.http.server import AddressError, AddressInUseError, bind, open_http
@@ -131,6 +132,21 @@ async def test_roles_that_fail_to_register_do_not_keep_the_process() -> None:
     async with asyncio.timeout(10), open_http(process, HttpSettings(), Registrants(1)) as server:
         pass
     assert server.draining.is_set()
+
+
+async def test_socket_that_is_refused_is_no_error_of_the_process(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def refuse(websocket: WebSocket) -> None:
+        await websocket.send_denial_response(PlainTextResponse("not now", 503))
+
+    router = APIRouter()
+    router.add_api_websocket_route("/api/refused", refuse, dependencies=PUBLIC)
+    async with listening([router]) as (server, _), aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(f"{await server.listening()}/api/refused")
+    assert refused.value.status == 503
+    assert [line.message for line in caplog.records if line.levelno >= logging.ERROR] == []
 
 
 async def test_signals_are_left_to_the_process() -> None:

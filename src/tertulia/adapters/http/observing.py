@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.utils import ClientDisconnected
 
 from tertulia.adapters.http.problems import InternalError, problem
 from tertulia.kit.ids import new_id
@@ -84,7 +85,7 @@ class Observer:
         OPEN.inc()
         try:
             await self._app(scope, receive, answer.send)
-        except ClientDisconnect:  # it left before its request was whole
+        except (ClientDisconnect, ClientDisconnected):  # it left before its request was whole
             pass
         except Exception:
             log.exception("request failed", request_id=request_id, route=route_of(scope))

@@ -6,7 +6,7 @@ would wait for the buffer to be sent, so the connection is aborted.
 """
 
 import asyncio
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import structlog
 from prometheus_client import Counter
@@ -56,6 +56,12 @@ class HttpProtocol(_Impatient, HttpToolsProtocol):
 
 
 class WebSocketProtocol(_Impatient, WebSocketsSansIOProtocol):
+    async def send(self, message: Any) -> None:
+        """A handshake that was refused is complete: uvicorn would log it as an error of ours."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete |= not message.get("more_body", False)
+
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
         self.transport.abort()
