@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.e2e.role import RoleProcess
+from tests.e2e.role import READY_S, RoleProcess
 from tests.e2e.server import tertulia
 from tests.servers.session import free_ports
 
@@ -58,7 +58,7 @@ def fleet_of(
         **{f"TERTULIA_{section.upper()}_URL": url for section, url in urls.items()},
         **(variables or {}),
     }
-    made = tertulia("token", "create", home=first, variables=shared)
+    made = tertulia("token", "create", home=first, variables=shared, timeout_s=READY_S)
     assert made.returncode == 0, made.stderr
     ports = iter(free_ports(sum(counts.values())))
     at = {role: [f"127.0.0.1:{next(ports)}" for _ in range(counts[role])] for role in counts}

@@ -41,7 +41,7 @@ async def test_nothing_is_lost_whichever_role_or_server_is_killed(
     for kind in STANDS[name].values():
         requires(kind.is_installed(), kind.needs)
     deaths = dict.fromkeys(STANDS[name], 1)
-    plan = Plan(turns=100, kills=4, points=2, servers=deaths)
+    plan = Plan(turns=100, kills=4, points=2, clients=8, servers=deaths)
     with fleet_stand(name, tmp_path / "stand", servers, plan.seed, FEW) as stand:
         account = await Campaign(plan, stand).run()
     assert not account.problems, summary(account)

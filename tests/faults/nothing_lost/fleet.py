@@ -38,7 +38,7 @@ SETTLED_S: Final = 120.0
 class FleetStand:
     """A killed role is started again at once; a killed server when its pause is over."""
 
-    at_once = 3
+    at_once = 4
 
     def __init__(self, fleet: Fleet, servers: Mapping[str, Running], chance: random.Random) -> None:
         self.servers: Sequence[str] = tuple(servers)
