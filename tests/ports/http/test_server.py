@@ -111,6 +111,37 @@ async def test_a_process_that_leaves_gives_up_its_connections_one_answer_at_a_ti
         role.cancel()
 
 
+async def test_sockets_have_the_last_word_when_the_listener_closes() -> None:
+    gate, router = asyncio.Event(), APIRouter()
+
+    async def talk(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("hello")
+        await gate.wait()
+        await websocket.send_text("come back")
+        await websocket.close(1012)
+
+    router.add_api_websocket_route("/api/talk", talk, dependencies=PUBLIC)
+    process = ProcessSettings(address="127.0.0.1:0")
+    async with open_http(process, HttpSettings(), Registrants(1)) as server:
+        server.include(router)
+        role = asyncio.create_task(server.served())
+        async with (
+            aiohttp.ClientSession(await server.listening()) as http,
+            http.ws_connect("/api/talk") as socket,
+        ):
+            assert await socket.receive_str() == "hello"
+            role.cancel()
+            while True:
+                try:
+                    await http.get("/health")
+                except aiohttp.ClientConnectorError:
+                    break
+            gate.set()
+            assert await socket.receive_str() == "come back"
+            assert (await socket.receive()).data == 1012
+
+
 async def test_listener_opens_when_every_role_has_registered() -> None:
     process = ProcessSettings(address="127.0.0.1:0")
     async with open_http(process, HttpSettings(), Registrants(2)) as server:

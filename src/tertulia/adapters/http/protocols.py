@@ -62,6 +62,12 @@ class WebSocketProtocol(_Impatient, WebSocketsSansIOProtocol):
         if message["type"] == "websocket.http.response.body":
             self.handshake_complete |= not message.get("more_body", False)
 
+    def shutdown(self) -> None:
+        """Applications are told that the listener drains: they say when to come back, and close.
+        uvicorn would close at once, before them, and answer a handshake that has begun with 500."""
+        if self.close_sent:
+            super().shutdown()
+
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
         self.transport.abort()
