@@ -4,7 +4,6 @@ python tools/openapi.py           write it
 python tools/openapi.py --check   exit code 1 when it differs from the code
 """
 
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -13,9 +12,7 @@ from typing import Any, Final, cast
 from tertulia.adapters.http.app import build_app
 from tertulia.adapters.http.reference import described
 from tertulia.adapters.http.server import nobody
-from tertulia.roles.chat.api import routers
-from tertulia.roles.chat.service.follow_reply import ReplyReader
-from tertulia.roles.chat.settings import ChatSettings
+from tertulia.roles.chat import surface as chat
 from tertulia.roles.gateway.api.routes import routes
 from tertulia.roles.gateway.settings import GatewaySettings
 
@@ -26,18 +23,7 @@ def written() -> str:
     """The document as it belongs into the file. No route is called, so no port is needed."""
     absent = cast("Any", None)
     app = build_app(
-        [
-            routes(absent, absent, GatewaySettings()),
-            *routers(
-                reader=ReplyReader(absent, absent, absent),
-                recent=absent,
-                model=absent,
-                catalogue=absent,
-                limits=absent,
-                settings=ChatSettings(),
-                draining=asyncio.Event(),
-            ),
-        ],
+        [routes(absent, absent, GatewaySettings()), *chat.described()],
         authenticate=nobody,
         checks={},
     )

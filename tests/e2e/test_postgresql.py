@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from tests.e2e.keeping import done, refusal, say
+from tests.e2e.role import RoleProcess
 from tests.e2e.server import Server, tertulia
 from tests.servers.postgresql import PostgreSQL
 
@@ -64,6 +66,25 @@ def test_two_processes_serve_one_database(installation: Installation, tmp_path: 
         with other.server() as two:
             say(one, conversation, WORDS)
             assert say(two, conversation, "on") == [WORDS, WORDS, "on", "on"]
+
+
+def test_a_link_is_made_where_nobody_serves_when_it_is_known_where_people_come_in(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """As in a container beside those of the roles."""
+    away = {**installation.variables, "TERTULIA_PEERS_CHAT": "http://127.0.0.1:9"}
+    installation.home.mkdir(mode=0o700)
+    with RoleProcess(("gateway",), installation.home, away) as gateway:
+        beside = Installation(tmp_path / "beside", installation.url)
+        key = {"TERTULIA_MASTER_FILE": str(installation.home / "master.key")}
+        variables = {**beside.variables, **key}
+        assert "gateway.public_url" in refusal("link", home=beside.home, variables=variables)
+        variables["TERTULIA_GATEWAY_PUBLIC_URL"] = f"{gateway.url}/"
+        link = done("link", home=beside.home, variables=variables).strip()
+        url, _, secret = link.partition("/signin#")
+        assert url == gateway.url
+        answer = httpx.post(f"{url}/api/session", json={"token": secret}, trust_env=False)
+        assert answer.status_code == 200
 
 
 def test_another_master_key_is_refused(installation: Installation, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tests.e2e.api import Api, ProblemError
 from tests.e2e.role import RoleProcess
 from tests.e2e.server import tertulia
 
+OPENAPI = Path(__file__).parents[2] / "docs" / "reference" / "openapi.json"
 ECHO = {"TERTULIA_MODEL": "echo"}
 
 
@@ -87,6 +88,8 @@ def test_gateway_serves_the_door_while_chat_is_away(tmp_path: Path) -> None:
     ):
         assert client.get("/health").status_code == 200
         assert client.get("/ready").status_code == 200
+        assert client.get("/openapi.json").json() == json.loads(OPENAPI.read_text("utf-8"))
+        assert "/api/conversations" in client.get("/docs").text
         assert client.get("/api/session", headers=headers).status_code == 200
         assert client.get("/api/conversations").status_code == 401
         answer = client.get("/api/conversations", headers=headers)

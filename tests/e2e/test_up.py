@@ -78,8 +78,24 @@ def test_a_fresh_link_for_a_running_server(server: Server) -> None:
     assert link != server.link
 
 
-def test_there_is_no_link_without_a_server(tmp_path: Path) -> None:
-    refused(tertulia("link", home=tmp_path), "No server runs on the home", "tertulia up")
+def test_links_begin_with_where_people_come_in(tmp_path: Path) -> None:
+    public = {"TERTULIA_GATEWAY_PUBLIC_URL": "https://chat.example.org"}
+    with Server(tmp_path, variables=public) as server:
+        made = tertulia("link", home=tmp_path, variables=public)
+    for link in (server.link, made.stdout):
+        assert link.startswith("https://chat.example.org/signin#")
+
+
+@pytest.mark.parametrize("variables", [{}, {"TERTULIA_GATEWAY_PUBLIC_URL": "https://chat.example"}])
+def test_there_is_no_link_without_a_server(tmp_path: Path, variables: dict[str, str]) -> None:
+    made = tertulia("link", home=tmp_path, variables=variables)
+    refused(made, "No server runs on the home", "tertulia up")
+
+
+@pytest.mark.parametrize("url", ["chat.example.org", "ftp://a", "https://a/b", "https://u@a"])
+def test_where_people_come_in_is_an_origin(tmp_path: Path, url: str) -> None:
+    wrong = {"TERTULIA_GATEWAY_PUBLIC_URL": url}
+    refused(tertulia("link", home=tmp_path, variables=wrong), "ateway.public_url", "https://")
 
 
 def test_a_turn_is_answered(server: Server) -> None:

@@ -1,7 +1,9 @@
 """The listener of a process, as its roles ask for it."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+
+from fastapi import APIRouter
 
 from tertulia.adapters.http.door import ByPass
 from tertulia.adapters.http.exposure import Exposure
@@ -34,7 +36,11 @@ async def http(
     clock: Clock,
 ) -> AsyncGenerator[HttpServer]:
     """Without a gateway, whoever comes shows a pass."""
-    exposure = Exposure(edge=placement.edge, passes=passes if placement.apart else None)
+    exposure = Exposure(
+        edge=placement.edge,
+        passes=passes if placement.apart else None,
+        elsewhere=tuple if "chat" in placement.roles else _of_chat,
+    )
     async with open_http(process, settings, registrants, exposure) as server:
         if placement.edge:
             yield server
@@ -43,6 +49,12 @@ async def http(
         async with open_standing(store, signals, clock) as standing:
             server.authenticate_with(ByPass(standing))
             yield server
+
+
+def _of_chat() -> Sequence[APIRouter]:
+    from tertulia.roles.chat.surface import described
+
+    return described()
 
 
 async def serve_model(server: HttpServer, wiring: Wiring) -> None:

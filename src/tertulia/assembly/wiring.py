@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 from tertulia.kit.settings import Settings, SettingsInForce
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Settings)
 Opener = Callable[..., AbstractAsyncContextManager[Any]]
 
 
@@ -34,6 +35,10 @@ class Wiring:
             arguments = await self.arguments(opener)
             self._opened[kind] = await self._stack.enter_async_context(opener(**arguments))
         return cast("T", self._opened[kind])
+
+    def settings(self, section: type[S]) -> S:
+        """A section of the settings in force."""
+        return self._settings.of(section)
 
     async def arguments(self, function: Callable[..., object]) -> dict[str, object]:
         """What to call the function with."""

@@ -16,19 +16,12 @@ from tertulia.cli.options import (
     PullOption,
 )
 from tertulia.cli.work import finish
-from tertulia.kit.errors import TertuliaError
 
 if TYPE_CHECKING:
     from tertulia.assembly.wiring import Wiring
     from tertulia.ports.chat_model import ChatModel
     from tertulia.ports.model_catalogue import ModelCatalogue
     from tertulia.ports.store import Store
-
-
-class NotServedError(TertuliaError):
-    """No server runs on this home."""
-
-    code = "not_served"
 
 
 def register(app: typer.Typer) -> None:
@@ -84,21 +77,15 @@ def run(
 def link(home: HomeOption = None) -> None:
     """Print a fresh link to sign in to the running server.
 
-    It works once.
+    It works once. `gateway.public_url` says where people come in, when that is not here.
     """
-    from tertulia.assembly.home import Home, holder
+    from tertulia.assembly.entrance import served_at
     from tertulia.assembly.process import wired
     from tertulia.assembly.settings import load_settings
-    from tertulia.kit.process_settings import ProcessSettings
     from tertulia.ports.store import Store
 
     settings = load_settings({"home": home})
-    place = Home(settings.of(ProcessSettings).home)
-    serving = holder(place)
-    url = serving.url if serving else None
-    if url is None:
-        msg = f"No server runs on the home {place.path}; start one with `tertulia up`."
-        raise NotServedError(msg)
+    url = served_at(settings)
 
     async def make() -> str:
         async with wired(settings) as wiring:
@@ -135,7 +122,9 @@ async def _greet(wiring: "Wiring", url: str) -> None:
     from tertulia.ports.chat_model import ChatModel
     from tertulia.ports.model_catalogue import ModelCatalogue
     from tertulia.ports.store import Store
+    from tertulia.roles.gateway.settings import GatewaySettings
 
+    url = wiring.settings(GatewaySettings).public_url or url
     typer.echo(f"Open {await _fresh_link(await wiring.port(Store), url)}")
     remark = await _missing_model(await wiring.port(ChatModel), await wiring.port(ModelCatalogue))
     if remark:

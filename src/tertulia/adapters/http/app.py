@@ -99,7 +99,7 @@ def build_app(
     # Side by side in one list: matching through included routers costs twice as much.
     own = [probes(checks, leaving or asyncio.Event())]
     if exposure.edge:
-        own += [reference(app), page(page_directory)]
+        own += [reference(app, exposure.elsewhere), page(page_directory)]
     for router in (*routers, *own):
         app.router.routes.extend(router.routes)
     check_rules(app.routes)

@@ -1,10 +1,11 @@
 """`/openapi.json`, and `/docs`: the same as a page that needs no script and no other host."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
@@ -47,16 +48,22 @@ PROBLEM_ANSWER: Final = {
 }
 
 
-def reference(app: FastAPI) -> APIRouter:
+Elsewhere = Callable[[], Sequence[APIRouter]]
+
+
+def reference(app: FastAPI, elsewhere: Elsewhere = tuple) -> APIRouter:
+    """`elsewhere`: routes that other processes answer for this one."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/openapi.json", dependencies=PUBLIC)
     async def document() -> Response:
-        return Response(msgspec.json.encode(described(app)), media_type="application/json")
+        return Response(
+            msgspec.json.encode(described(app, elsewhere)), media_type="application/json"
+        )
 
     @router.get("/docs", dependencies=PUBLIC)
     async def docs() -> Response:
-        return Response(render(described(app)), media_type="text/html")
+        return Response(render(described(app, elsewhere)), media_type="text/html")
 
     @router.get("/docs/style.css", dependencies=PUBLIC)
     async def style() -> Response:
@@ -65,17 +72,20 @@ def reference(app: FastAPI) -> APIRouter:
     return router
 
 
-def described(app: FastAPI) -> dict[str, Any]:
+def described(app: FastAPI, elsewhere: Elsewhere = tuple) -> dict[str, Any]:
     """The OpenAPI 3.1 document. Made once, when first asked for."""
     if app.openapi_schema is not None:
         return app.openapi_schema
-    document = app.openapi()
+    routes = [*app.routes, *(route for router in elsewhere() for route in router.routes)]
+    document = app.openapi_schema = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=routes
+    )
     components = document["components"]
     components["securitySchemes"] = SECURITY_SCHEMES
     for name in ("HTTPValidationError", "ValidationError"):  # ours are problems
         components["schemas"].pop(name, None)
     components["schemas"]["Problem"] = PROBLEM
-    for route in app.routes:
+    for route in routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
             for method in route.methods or ():
                 _complete(document["paths"][route.path_format][method.lower()], route)

@@ -1,11 +1,18 @@
 """What the role answers, for a gateway in another process."""
 
-from typing import Final
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+from fastapi import APIRouter
 
 from tertulia.domain.access import Rule
 from tertulia.ports.peers import Surface
+from tertulia.roles.chat.api import routers
 from tertulia.roles.chat.api.openai import OpenAIRoute
 from tertulia.roles.chat.api.simple import HistoryRoute, MessageRoute
+from tertulia.roles.chat.service.follow_reply import ReplyReader
+from tertulia.roles.chat.settings import ChatSettings
 
 SURFACES: Final = (
     Surface(
@@ -31,3 +38,17 @@ SURFACES: Final = (
     ),
     Surface(role="chat", prefix="/api/", rule=Rule.SIGNED_IN, sockets=True),
 )
+
+
+def described() -> Sequence[APIRouter]:
+    """The routes themselves, to be told of and never to be called: they have no ports."""
+    absent = cast("Any", None)
+    return routers(
+        reader=ReplyReader(absent, absent, absent),
+        recent=absent,
+        model=absent,
+        catalogue=absent,
+        limits=absent,
+        settings=ChatSettings(),
+        draining=asyncio.Event(),
+    )
