@@ -9,10 +9,12 @@ import pytest
 
 from tertulia.adapters.memory.signals import MemorySignals
 from tertulia.adapters.sql.postgres_open import Patience, Place
-from tertulia.adapters.sql.postgres_signals import open_postgres_signals
+from tertulia.adapters.sql.postgres_signals import MOST_NAMED, open_postgres_signals
 from tertulia.ports.signals import Signals
 from tests.ports.on_redis import processes, server
 from tests.servers.postgresql import PostgreSQL
+
+PATIENCE_S = 60
 
 
 @asynccontextmanager
@@ -116,3 +118,83 @@ async def test_publishing_to_nobody_is_no_error(signals: Signals) -> None:
     async with signals.subscribe("a"):
         pass
     signals.publish(frozenset({"a"}))
+
+
+class Noting(MemorySignals):
+    """What reached this process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: set[str] = set()
+
+    def publish(self, channels: frozenset[str]) -> None:
+        self.noted |= channels
+        super().publish(channels)
+
+
+@pytest.mark.server
+async def test_a_process_hears_only_what_somebody_waits_for_there(postgres: PostgreSQL) -> None:
+    place, here, idle = Place(postgres.url, Patience()), Noting(), Noting()
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        open_postgres_signals(place, MemorySignals()) as speaker,
+        open_postgres_signals(place, MemorySignals()) as other,
+        open_postgres_signals(place, here) as reader,
+        open_postgres_signals(place, idle) as gateway,
+        other.subscribe(*(f"reply:{n}" for n in range(99))) as busy,
+    ):
+        for process in (speaker, other, reader, gateway):
+            await process.listening.wait()
+        async with reader.subscribe("reply:100", "feed:1") as waiter:
+            await busy.wait(0)
+            speaker.publish(frozenset(f"reply:{n}" for n in range(101)))
+            assert await waiter.wait()
+            assert await busy.wait()
+        async with gateway.subscribe("last") as last, reader.subscribe("last") as also:
+            speaker.publish(frozenset({"last"}))
+            assert await last.wait()
+            assert await also.wait()
+    assert idle.noted == {"last"}, "nothing that came before was on its way"
+    # Some channels share one of the database's.
+    assert here.noted >= {"reply:100", "last"}
+    assert len(here.noted) < 10
+
+
+@pytest.mark.server
+async def test_more_signals_than_can_be_named_wake_everybody(postgres: PostgreSQL) -> None:
+    place = Place(postgres.url, Patience())
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        open_postgres_signals(place, MemorySignals()) as speaker,
+        open_postgres_signals(place, MemorySignals()) as reader,
+    ):
+        await speaker.listening.wait()
+        await reader.listening.wait()
+        async with reader.subscribe("feed:1") as waiter:
+            speaker.publish(frozenset(f"reply:{n}" for n in range(MOST_NAMED + 1)))
+            speaker.publish(frozenset({"one more"}))
+            assert await waiter.wait()
+
+
+@pytest.mark.server
+async def test_waiters_may_come_and_go_while_signals_come(postgres: PostgreSQL) -> None:
+    """None is lost between the moment when a subscription is there and its end."""
+    place = Place(postgres.url, Patience())
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        open_postgres_signals(place, MemorySignals()) as one,
+        open_postgres_signals(place, MemorySignals()) as two,
+    ):
+        await one.listening.wait()
+        await two.listening.wait()
+
+        async def converse(number: int) -> None:
+            for turn in range(20):
+                channel = f"reply:{number}:{turn}"
+                async with one.subscribe(channel) as hears:
+                    two.publish(frozenset({channel}))
+                    assert await hears.wait()
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(20):
+                group.create_task(converse(number))

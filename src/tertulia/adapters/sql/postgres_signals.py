@@ -1,7 +1,8 @@
 """Signals across processes that share a database of PostgreSQL: LISTEN and NOTIFY.
 
 A NOTIFY in a transaction would make all of them commit one after another, so signals go out by a
-connection of their own, after the commit, as many as there are in one message.
+connection of their own, after the commit, as many as there are in one message. They are spread over
+channels, and a process listens to those that somebody waits for there.
 """
 
 import asyncio
@@ -14,27 +15,24 @@ from typing import Final
 import psycopg
 import structlog
 
+from tertulia.adapters.sql.postgres_hearing import ANSWER_S, CHANNEL, Connection, Hearing, shard
 from tertulia.adapters.sql.postgres_open import Place
 from tertulia.kit.ids import new_id
 from tertulia.ports.signals import Signals, Subscription
 
-CHANNEL: Final = "tertulia"
 PAYLOAD_BYTES: Final = 7900  # PostgreSQL takes less than 8000
 TOGETHER_S: Final = 0.005  # what is signalled meanwhile goes out in one message
 EVERYTHING: Final = "*"
 """In place of more channels than are worth naming: everybody looks."""
 MOST_NAMED: Final = 2000
-LOOK_S: Final = 10.0
-"""How often the connection that listens is asked whether it is still there."""
-ANSWER_S: Final = 5.0
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 2.0
+
+_NOTIFY: Final = "SELECT pg_notify(n, t) FROM unnest(%s::text[], %s::text[]) AS m(n, t)"
 
 TROUBLE: Final = (psycopg.Error, OSError, TimeoutError)
 
 log = structlog.stdlib.get_logger(__name__)
-
-Connection = psycopg.AsyncConnection[tuple[object, ...]]
 
 
 class PostgresSignals:
@@ -49,7 +47,8 @@ class PostgresSignals:
         self._pending: set[str] = set()
         self._due = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._heard: Counter[str] = Counter()
+        self._waited_for: Counter[str] = Counter()
+        self._hearing = Hearing()
         self.listening: Final = asyncio.Event()
 
     def publish(self, channels: frozenset[str]) -> None:
@@ -69,15 +68,18 @@ class PostgresSignals:
 
     @asynccontextmanager
     async def _subscribed(self, channels: tuple[str, ...]) -> AsyncGenerator[Subscription]:
-        self._heard.update(channels)
-        try:
-            async with self._within.subscribe(*channels) as subscription:
+        shards = [shard(channel) for channel in channels]
+        async with self._within.subscribe(*channels) as subscription:
+            self._waited_for.update(channels)
+            try:
+                await self._hearing.want(shards)
                 yield subscription
-        finally:
-            for channel in channels:
-                self._heard[channel] -= 1
-                if not self._heard[channel]:
-                    del self._heard[channel]
+            finally:
+                self._hearing.leave(shards)
+                for channel in channels:
+                    self._waited_for[channel] -= 1
+                    if not self._waited_for[channel]:
+                        del self._waited_for[channel]
 
     async def send(self) -> None:
         """Tell the others, until cancelled."""
@@ -112,28 +114,40 @@ class PostgresSignals:
             self._due.clear()
             with self._lock:
                 channels, self._pending = self._pending, set()
-            for payload in payloads(self._me, channels):
-                async with asyncio.timeout(ANSWER_S):
-                    await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, payload))
+            if not channels:
+                continue
+            names, texts = zip(*messages(self._me, channels), strict=True)
+            async with asyncio.timeout(ANSWER_S):
+                await connection.execute(_NOTIFY, (list(names), list(texts)))
             succeeded()
             await asyncio.sleep(TOGETHER_S)
 
     async def _listening(self, connection: Connection, succeeded: Callable[[], None]) -> None:
-        await connection.execute(f"LISTEN {CHANNEL}".encode())
-        self._within.publish(frozenset(self._heard))  # what came meanwhile was not heard
-        succeeded()
-        self.listening.set()
-        while True:
-            async for told in connection.notifies(timeout=LOOK_S):
-                self._hear(told.payload)
-            async with asyncio.timeout(ANSWER_S):
-                await connection.execute("SELECT 1")
+        def begin() -> None:
+            self._within.publish(frozenset(self._waited_for))  # what came meanwhile was not heard
+            succeeded()
+            self.listening.set()
+
+        await self._hearing.serve(connection, begin, self._hear)
 
     def _hear(self, payload: str) -> None:
         sender, *channels = payload.split(" ")
         if sender != self._me:
             everything = channels == [EVERYTHING]
-            self._within.publish(frozenset(self._heard if everything else channels))
+            self._within.publish(frozenset(self._waited_for if everything else channels))
+
+
+def messages(sender: str, channels: set[str]) -> Iterator[tuple[str, str]]:
+    """What goes over which channel of the database."""
+    if EVERYTHING in channels:
+        yield CHANNEL, f"{sender} {EVERYTHING}"
+        return
+    shards: dict[str, set[str]] = {}
+    for channel in channels:
+        shards.setdefault(shard(channel), set()).add(channel)
+    for name, of_shard in sorted(shards.items()):
+        for payload in payloads(sender, of_shard):
+            yield name, payload
 
 
 def payloads(sender: str, channels: set[str]) -> Iterator[str]:
