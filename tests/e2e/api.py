@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import cycle
 from typing import Any, Final, Literal
 
@@ -163,13 +163,24 @@ class Api:
                 message = await self.message(message)
         return message
 
-    @asynccontextmanager
-    async def stream(
+    def stream(
         self, message: Message, after: str | None = None, transport: Transport = "sse"
-    ) -> AsyncGenerator[AsyncGenerator[SseEvent]]:
+    ) -> AbstractAsyncContextManager[AsyncGenerator[SseEvent]]:
         """The events of a reply's stream; leaving the block cuts the connection."""
         query = "" if after is None else f"?after={after}"
-        url = f"{self.base}{path_of(message)}/stream{query}"
+        return self._live(f"{path_of(message)}/stream{query}", transport)
+
+    def feed(
+        self, after: int, transport: Transport = "sse"
+    ) -> AbstractAsyncContextManager[AsyncGenerator[SseEvent]]:
+        """Every change after that number; leaving the block cuts the connection."""
+        return self._live(f"/api/feed?after={after}", transport)
+
+    @asynccontextmanager
+    async def _live(
+        self, path: str, transport: Transport
+    ) -> AsyncGenerator[AsyncGenerator[SseEvent]]:
+        url = self.base + path
         if transport == "websocket":
             async with self.http.ws_connect(url, headers=self.headers, max_msg_size=0) as socket:
                 yield _frames(socket)

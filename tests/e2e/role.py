@@ -28,6 +28,7 @@ class RoleProcess:
     roles: tuple[str, ...]
     home: Path
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    program: Path = Path(sys.executable)
     url: str = ""
     lines: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     process: subprocess.Popen[str] | None = None
@@ -43,7 +44,7 @@ class RoleProcess:
         """Return when it answers."""
         own = {"TERTULIA_ADDRESS": "127.0.0.1:0", "TERTULIA_LOG_FORMAT": "json"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tertulia", "run", *self.roles, "--home", str(self.home)],
+            [str(self.program), "-m", "tertulia", "run", *self.roles, "--home", str(self.home)],
             cwd=self.home,
             env=environment({**own, **self.variables}),
             stdin=subprocess.DEVNULL,
