@@ -1,7 +1,8 @@
 """The real servers of the stands, each of which can be killed."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import ClassVar, Final, Protocol
 
 from tests.ports.on_redis import Client
@@ -19,6 +20,11 @@ class Running(Protocol):
 
     @property
     def url(self) -> str: ...
+
+    @property
+    def writes(self) -> Sequence[Path]:
+        """Where all that it writes is: files and folders."""
+        ...
 
     def kill(self) -> None: ...
 
@@ -52,6 +58,10 @@ class Ring:
         ):
             yield cls(cluster, url)
             cluster.mend()
+
+    @property
+    def writes(self) -> Sequence[Path]:
+        return [path for node in self._cluster.nodes for path in node.writes]
 
     def kill(self) -> None:
         self._cluster.nodes[-1].kill()
