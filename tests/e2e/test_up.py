@@ -259,6 +259,7 @@ def test_a_database_of_a_newer_version(tmp_path: Path) -> None:
     assert tertulia("token", "create", home=tmp_path).returncode == 0
     with closing(sqlite3.connect(tmp_path / "tertulia.db", isolation_level=None)) as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.execute("UPDATE meta SET value = '9999' WHERE name = 'schema_floor'")
     refused(up(tmp_path), "newer")
 
 

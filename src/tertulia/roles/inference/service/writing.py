@@ -93,18 +93,23 @@ class Writing:
     async def run(self) -> Ending:
         """Whichever part ends first ends the attempt; the others are stopped, the model too."""
         parts = (self._generate(), self._listen(), self._save(), self._pen.show())
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._part(part)) for part in parts]
-            try:
-                ending = await self._end()
-            finally:
-                for task in tasks:
-                    task.cancel()
+        ending: Ending | StoreTrouble = LEFT
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._part(part)) for part in parts]
+                try:
+                    ending = await self._end()
+                finally:
+                    for task in tasks:
+                        task.cancel()
+        except asyncio.CancelledError:
+            if ending is LEFT:  # else only the parts were still stopping
+                raise
+        if isinstance(ending, StoreTrouble):
+            raise ending
         if ending is LEFT and not self._pen.begun:
             raise asyncio.CancelledError
-        if isinstance(ending, Ending):
-            return ending
-        raise ending
+        return ending
 
     async def _end(self) -> Ending | StoreTrouble:
         """Asked to leave, the attempt may go on for `drain_s` if readers have seen text."""
