@@ -764,7 +764,8 @@ export interface components {
         };
         /**
          * Model
-         * @description `note` says why it is not ready, or what else one should know.
+         * @description `note` says why it is not ready, or what else one should know; `slots`: answers that it
+         *     writes at once, where that is known.
          */
         Model: {
             /** Id */
@@ -777,6 +778,8 @@ export interface components {
             ready: boolean;
             /** Note */
             note: string;
+            /** Slots */
+            slots: number | null;
         };
         /** Models */
         Models: {

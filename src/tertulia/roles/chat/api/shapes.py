@@ -192,13 +192,15 @@ class FeedPage(BaseModel):
 
 
 class Model(BaseModel):
-    """`note` says why it is not ready, or what else one should know."""
+    """`note` says why it is not ready, or what else one should know; `slots`: answers that it
+    writes at once, where that is known."""
 
     id: str
     window_tokens: int
     owned_by: str
     ready: bool
     note: str
+    slots: int | None
 
 
 class Models(BaseModel):
