@@ -17,9 +17,16 @@ from tests.servers.session import Session
 FEW: Final = {"gateway": 1, "chat": 2, "relay": 1, "preprocess": 1, "inference": 2}
 
 
-@pytest.mark.slow
-async def test_nothing_is_lost_however_often_the_server_is_killed(tmp_path: Path) -> None:
-    plan = Plan(turns=1000, kills=30)
+@pytest.mark.parametrize(
+    "plan",
+    [
+        pytest.param(Plan(turns=150, kills=8, points=4), id="few"),
+        pytest.param(Plan(turns=1000, kills=30), id="many", marks=pytest.mark.slow),
+    ],
+)
+async def test_nothing_is_lost_however_often_the_server_is_killed(
+    plan: Plan, tmp_path: Path
+) -> None:
     account = await Campaign(plan, UpStand(tmp_path / "home")).run()
     assert not account.problems, summary(account)
     assert account.turns >= plan.turns
