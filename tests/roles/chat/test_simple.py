@@ -16,9 +16,8 @@ from tests.roles.serving import Json, Options, Serving, serving
 T = TypeVar("T")
 
 
-async def answer_next(served: Serving, text: str, status: Status = Status.COMPLETE) -> None:
-    """Write the reply to the next message of anybody."""
-    after = (await served.client.get("/api/conversations")).json()["feed_seq"]
+async def answer_next(served: Serving, after: int, text: str, status: Status) -> None:
+    """Write the reply to the next message of anybody after that change of the feed."""
     async with served.signals.subscribe(f"feed:{served.owner_id}") as changed:
         while True:
             page = await served.client.get(
@@ -35,8 +34,9 @@ async def answer_next(served: Serving, text: str, status: Status = Status.COMPLE
 async def said(
     served: Serving, message: str, answer: str, status: Status = Status.COMPLETE
 ) -> tuple[int, Json]:
+    after = (await served.client.get("/api/conversations")).json()["feed_seq"]
     async with asyncio.TaskGroup() as tasks:
-        writing = tasks.create_task(answer_next(served, answer, status))
+        writing = tasks.create_task(answer_next(served, after, answer, status))
         sent = await served.client.post("/chat/message", json={"message": message})
         await writing
     return sent.status_code, sent.json()
@@ -196,8 +196,9 @@ async def test_restart_ends_waiting_for_an_answer(served: Serving) -> None:
 
 async def test_open_server_needs_no_token_for_the_simple_interface(tmp_path: Path) -> None:
     async with serving(tmp_path, Options(open=True)) as served, served.anonymous() as nobody:
+        after = (await served.client.get("/api/conversations")).json()["feed_seq"]
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(answer_next(served, "hi"))
+            tasks.create_task(answer_next(served, after, "hi", Status.COMPLETE))
             answer = await nobody.post("/chat/message", json={"message": "hello"})
         assert answer.json() == {"status": "Success", "response": "hi"}
         assert (await nobody.get("/chat/history")).json() == [{"user": "hello", "AI": "hi"}]
