@@ -229,9 +229,29 @@ async def test_a_handler_may_end_its_work_in_order_when_cancelled(line: Line) ->
     [first, second] = await line.send("k", "k")
     async with line.consuming(orderly):
         await heard.until(1)
+    assert heard.ids == [first]  # the next one is not begun
     async with line.consuming(heard):
         await heard.until(2)
     assert heard.ids == [first, second]
+
+
+async def test_a_handler_that_meets_trouble_when_cancelled_is_not_called_again(line: Line) -> None:
+    heard = Heard()
+
+    async def unlucky(delivery: Delivery) -> None:
+        await heard(delivery)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise StoreUnavailableError from None
+
+    [sent] = await line.send("k")
+    async with line.consuming(unlucky):
+        await heard.until(1)
+    assert heard.ids == [sent]
+    async with line.consuming(heard):
+        await heard.until(2)
+    assert heard.ids == [sent, sent]
 
 
 async def test_a_handler_that_hangs_is_cancelled_and_has_failed(line: Line) -> None:

@@ -85,6 +85,7 @@ class Lanes:
         while waiting:
             await self._handle(*waiting[0])
             waiting.popleft()
+            _stop_if_told()
         del self._waiting[lane], self._running[lane]
 
     async def _handle(self, held: Held, envelope: Envelope | None) -> None:
@@ -108,6 +109,7 @@ class Lanes:
                     return
                 case "retry" | "again":
                     BUS_HANDLED.labels(self._topic, judgement.outcome).inc()
+                    _stop_if_told()
                     attempts += judgement.outcome == "retry"
                     await asyncio.sleep(judgement.delay_s)
 
@@ -129,13 +131,10 @@ class Lanes:
             return await self._judge.judge(delivery, exhausted=returns > self._returns)
 
     async def _settle(self, held: Held, judgement: Judgement, attempts: int) -> None:
-        """Until the broker knows; with a share that is lost, this is cancelled. A handler that ends
-        its work in order takes the cancellation, so it is looked for here too: a broker that is
-        gone will not know."""
+        """Until the broker knows; with a share that is lost, this is cancelled."""
         crash_point("bus.before_settle")
         while not await uninterrupted(self._told(held, judgement, attempts)):
-            if is_cancelled():
-                raise asyncio.CancelledError
+            _stop_if_told()
             await asyncio.sleep(TELL_AGAIN_S)
         BUS_HANDLED.labels(self._topic, judgement.outcome).inc()
         crash_point("bus.after_settle")
@@ -157,3 +156,10 @@ class Lanes:
 
 async def _all_of(tasks: Iterable[asyncio.Task[None]]) -> None:
     await asyncio.wait(tasks)
+
+
+def _stop_if_told() -> None:
+    """A handler that ends its work in order takes the cancellation. After it nothing is begun, and
+    nothing tried again."""
+    if is_cancelled():
+        raise asyncio.CancelledError
