@@ -223,7 +223,10 @@ async def test_a_process_that_hung_commits_nothing_any_more(
             hung.send_signal(signal.SIGCONT)
             await done(hung)
             assert await waiting(broker) == {WORKER: 1}
-            await done(other)
+            other.kill()
+    async with member(kafka, name) as survivor:
+        assert (await told(survivor)).endswith("one")
+        await done(survivor)
     assert await waiting(broker) == {}
 
 
