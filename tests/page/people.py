@@ -31,8 +31,11 @@ class Person:
 
     def texts(self, conversation_id: str) -> list[str]:
         """Of all messages, on every branch, in the order of their making."""
-        path = f"/api/conversations/{conversation_id}/messages?limit=200"
-        return [str(message["text"]) for message in self._call("GET", path)["items"]]
+        return [str(message["text"]) for message in self._messages(conversation_id)]
+
+    def statuses(self, conversation_id: str) -> list[str]:
+        """Of all messages, as `texts`."""
+        return [str(message["status"]) for message in self._messages(conversation_id)]
 
     def change(self, conversation_id: str, **change: object) -> None:
         self._call("PATCH", f"/api/conversations/{conversation_id}", change)
@@ -43,6 +46,11 @@ class Person:
     def titles(self, *, archived: bool = False) -> list[str]:
         path = f"/api/conversations?limit=200&archived={str(archived).lower()}"
         return [str(one["title"]) for one in self._call("GET", path)["items"]]
+
+    def _messages(self, conversation_id: str) -> list[dict[str, Any]]:
+        path = f"/api/conversations/{conversation_id}/messages?limit=200"
+        items: list[dict[str, Any]] = self._call("GET", path)["items"]
+        return items
 
     def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         answer = self._client.request(method, path, json=body)

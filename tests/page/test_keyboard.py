@@ -1,8 +1,9 @@
 """Everything by keyboard."""
 
 import re
+import time
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.page.chat import Chat
 from tests.page.people import Person
@@ -85,3 +86,24 @@ def test_answer_is_announced(chat: Chat) -> None:
     chat.ask("say it aloud")
     spoken = chat.page.locator("[aria-live=polite]").filter(has_text="Answer: say it aloud")
     expect(spoken).to_have_count(1)
+
+
+def test_answer_that_was_never_seen_to_begin_is_announced(chat: Chat, person: Person) -> None:
+    chat.ask("before")
+    conversation = chat.conversation_id
+
+    def lose(route: Route) -> None:
+        """The page learns of it once it is whole."""
+        route.fetch()
+        while person.statuses(conversation)[-1] != "complete":
+            time.sleep(0.05)
+        route.abort()
+
+    chat.page.route_web_socket("**/api/feed*", lambda _: None)
+    chat.page.reload()
+    expect(chat.replies).to_have_count(1)
+    announced = chat.page.locator("[aria-live=polite]").filter(has_text="Answer: ")
+    expect(announced).to_have_count(0)
+    chat.page.route("**/turns", lose, times=1)
+    chat.send("say it aloud")
+    expect(announced.filter(has_text="say it aloud")).to_have_count(1)

@@ -53,6 +53,11 @@ export function oldestSeq(thread: Thread): number | null {
   return oldest;
 }
 
+/** The number of the newest message at hand, 0 when there is none. */
+export function newestSeq(thread: Thread): number {
+  return Object.values(thread.messages).reduce((newest, { seq }) => Math.max(newest, seq), 0);
+}
+
 function change(threads: Threads, id: string, to: (thread: Thread) => Thread): Threads {
   return { ...threads, [id]: to(threads[id] ?? EMPTY_THREAD) };
 }

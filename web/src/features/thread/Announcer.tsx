@@ -1,21 +1,31 @@
 import { useEffect, useRef, useState } from "react";
 import type { Message } from "@/api/schema";
-import { isLive } from "@/runtime/threads";
+import type { Thread } from "@/runtime/state";
+import { isLive, newestSeq } from "@/runtime/threads";
 
 const SPOKEN = 600;
 
-/** Tells those who cannot see it that an answer began, and what it says once it is whole. */
-export function Announcer({ reply }: { readonly reply: Message | null }) {
+type Props = {
+  readonly thread: Thread;
+  /** The last message shown, where it is a reply. */
+  readonly reply: Message | null;
+};
+
+/** Tells those who cannot see it that an answer began, and what it says once it is whole. A short
+ * one may be whole before it was seen to begin. What stood there before is not told. */
+export function Announcer({ thread, reply }: Props) {
   const [words, setWords] = useState("");
   const writing = useRef<string | null>(null);
+  const told = useRef(newestSeq(thread));
 
   useEffect(() => {
     if (!reply) return;
     if (isLive(reply)) {
       writing.current = reply.id;
       setWords("The assistant is answering.");
-    } else if (writing.current === reply.id) {
+    } else if (writing.current === reply.id || reply.seq > told.current) {
       writing.current = null;
+      told.current = Math.max(told.current, reply.seq);
       setWords(spoken(reply));
     }
   }, [reply]);

@@ -93,7 +93,11 @@ export function Thread({
           <ArrowDown aria-hidden className="size-4" /> Latest
         </Button>
       )}
-      <Announcer reply={last?.author === "assistant" ? last : null} />
+      <Announcer
+        key={conversationId}
+        thread={thread}
+        reply={last?.author === "assistant" ? last : null}
+      />
     </div>
   );
 }
