@@ -19,7 +19,7 @@ from tertulia.kit.clock import SystemClock
 from tertulia.ports.store import RequestOutcome, StoreUnavailableError, Tx
 from tests.ports.stores import KEYRING, NotedSignals, conversation, message
 from tests.servers.fixtures import Private
-from tests.servers.postgresql import DurablePostgreSQL, PostgreSQL
+from tests.servers.postgresql import DurablePostgreSQL, FollowedPostgreSQL, PostgreSQL, standby_of
 
 pytestmark = pytest.mark.server
 
@@ -119,6 +119,21 @@ async def test_killed_again_and_again_it_loses_nothing(private: Private) -> None
             await load.until(count)
             await asyncio.to_thread(server.kill)
             await asyncio.to_thread(server.start)
+        await running
+        await load.check()
+
+
+async def test_a_standby_takes_over_with_all_that_was_acknowledged(private: Private) -> None:
+    primary = private(FollowedPostgreSQL)
+    standby = private(standby_of(primary))
+    async with store_on(
+        f"postgresql://postgres@{primary.address},{standby.address}/postgres"
+    ) as store:
+        load = await Load.on(store)
+        running = asyncio.ensure_future(load.run())
+        await load.until(40)
+        await asyncio.to_thread(primary.kill)
+        await asyncio.to_thread(standby.execute, "SELECT pg_promote()")
         await running
         await load.check()
 

@@ -22,7 +22,7 @@ def binaries() -> Path | None:
     """The folder of the newest PostgreSQL's programs."""
     on_path = shutil.which("initdb")
     if on_path is not None:
-        return Path(on_path).parent
+        return Path(on_path).resolve().parent
     found = [path for folder in FOLDERS for path in Path("/").glob(folder[1:])]
     return max(found, key=lambda path: float(path.parent.name), default=None)
 
@@ -112,3 +112,24 @@ class DurablePostgreSQL(PostgreSQL):
     """Writes to the disk before it confirms, as in production."""
 
     settings: ClassVar[dict[str, str]] = {"fsync": "on", "synchronous_commit": "on"}
+
+
+class FollowedPostgreSQL(DurablePostgreSQL):
+    """Confirms what a standby has too (`standby_of`); without one it confirms nothing."""
+
+    settings: ClassVar[dict[str, str]] = {
+        **DurablePostgreSQL.settings,
+        "synchronous_standby_names": "*",
+    }
+
+
+def standby_of(primary: PostgreSQL) -> type[PostgreSQL]:
+    """A copy that follows `primary`, which must run, and may be read; it takes over by
+    `SELECT pg_promote()`."""
+
+    class Standby(DurablePostgreSQL):
+        def prepare(self) -> None:
+            options = ["--pgdata=data", "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
+            self.run_as_user([self._program("pg_basebackup"), f"--dbname={primary.url}", *options])
+
+    return Standby
