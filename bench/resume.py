@@ -3,6 +3,7 @@
 import asyncio
 import random
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +23,7 @@ STREAMS: Final = 1_000
 AT_ONCE: Final = 16
 TOKENS: Final = 60
 PACE_MS: Final = 15
+WHOLE: Final = "whole"
 ROLES: Final = {"gateway": 3, "chat": 2, "relay": 1, "preprocess": 1, "inference": 1}
 
 
@@ -32,15 +34,16 @@ def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="tertulia-bench-") as folder, ExitStack() as stack:
         urls = stack.enter_context(servers()).urls
         made = stack.enter_context(fleet(Path(folder), urls, ROLES))
-        resumed_ms, whole = asyncio.run(_read(made.doors, made.token))
+        resumed_ms, ends = asyncio.run(_read(made.doors, made.token))
     resumed_ms.sort()
     return [
         at_least(
             "streams cut three times, the same byte for byte",
-            whole,
+            ends.pop(WHOLE),
             f"of {STREAMS:,}",
             STREAMS,
-            note=f"each of the {CUTS} times at another of three gateways; half by WebSocket",
+            note=f"each of the {CUTS} times at another of three gateways; half by WebSocket"
+            + "".join(f"; {count} {end}" for end, count in ends.items()),
         ),
         at_most(
             "a stream's first words after it was cut",
@@ -53,24 +56,27 @@ def measure() -> list[Figure]:
     ]
 
 
-async def _read(doors: Sequence[str], token: str) -> tuple[list[float], int]:
-    """How long each resumption took, and how many streams were whole."""
+async def _read(doors: Sequence[str], token: str) -> tuple[list[float], Counter[str]]:
+    """How long each resumption took, and how many streams had which end."""
     room, chance = asyncio.Semaphore(AT_ONCE), random.Random(1)  # noqa: S311  the same each time
     resumed_s: list[float] = []
     expected = echoed(TEXT, TOKENS)
-    whole = 0
+    ends = Counter({WHOLE: 0})
 
     async def one(api: Api, number: int) -> None:
-        nonlocal whole
         async with room:
             reply = await begin(api, f"echo/{TOKENS}/{PACE_MS}")
             cutter = Cutter(api, chance, resumed_s)
             transport = "sse" if number % 2 else "websocket"
             reading = await cutter.read(reply, expected, transport)
-            whole += reading.text == expected == (await api.message(reply)).text
+            stored = await api.message(reply)
+            if reading.text == expected == stored.text:
+                ends[WHOLE] += 1
+            else:
+                ends[f"{stored.status}, {reading.resets} resets"] += 1
 
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http, asyncio.TaskGroup() as group:
         for number in range(STREAMS):
             group.create_task(one(Api(http, doors, token), number))
-    return [each * 1000 for each in resumed_s], whole
+    return [each * 1000 for each in resumed_s], ends
