@@ -12,7 +12,7 @@ from tertulia.adapters.broker_bus.bus import BrokerBus
 from tertulia.adapters.memory.leases import MemoryLeases
 from tertulia.ports.broker import Broker, Held
 from tertulia.ports.bus import BusUnavailableError, Delivery
-from tests.ports.brokers import PATIENCE_S, PLACES, Place, consuming, parcel
+from tests.ports.brokers import PATIENCE_S, PLACES, WORKER, Place, consuming, parcel
 from tests.ports.buses import CLOCK, SETTINGS, Heard
 from tests.roles.house import House, open_house
 from tests.roles.relay.stranding import reclaimed_from
@@ -162,6 +162,34 @@ async def test_a_place_that_is_deleted_is_made_anew_though_nobody_publishes(
             await asyncio.sleep(0.01)
 
 
+async def test_the_place_of_a_topic_is_removed_once_it_is_empty_and_unused(
+    place: Place, broker: Broker, house: House
+) -> None:
+    bus, heard = BrokerBus(broker, house.store, CLOCK, SETTINGS), Heard()
+    sent = [parcel("a", WORKER), parcel("b", WORKER), parcel("c", WORKER)]
+    async with place.opens(place.url) as other:
+        await other.publish(sent[:1])
+        assert WORKER in await broker.topics()
+        assert not await broker.remove(WORKER), "a message waits"
+        async with consuming(bus, heard, topic=WORKER):
+            await heard.until(1)
+            await until_empty(bus)
+            assert not await broker.remove(WORKER), "somebody consumes it"
+        await other.publish(sent[1:2])
+        async with consuming(bus, heard, topic=WORKER):
+            await heard.until(2)
+            await until_empty(bus)
+        while not await broker.remove(WORKER):  # noqa: ASYNC110  a broker notices who has left
+            await asyncio.sleep(0.01)
+        assert WORKER not in await broker.topics()
+        assert await broker.remove(WORKER), "there is none"
+        assert await other.depths() == []
+        assert await other.publish(sent[2:]) == {sent[2].id}
+        async with consuming(bus, heard, topic=WORKER):
+            await heard.until(3)
+    assert heard.ids == [each.id for each in sent]
+
+
 async def test_a_consumer_that_is_told_to_stop_stops_whatever_it_does(broker: Broker) -> None:
     for number in range(20):
         task = asyncio.create_task(broker.consume("turns", Idle(), concurrency=1))
@@ -169,6 +197,11 @@ async def test_a_consumer_that_is_told_to_stop_stops_whatever_it_does(broker: Br
         task.cancel()
         await asyncio.wait({task}, timeout=PATIENCE_S)
         assert task.cancelled()
+
+
+async def until_empty(bus: BrokerBus) -> None:
+    while await bus.depths():  # noqa: ASYNC110  nobody signals it
+        await asyncio.sleep(0.01)
 
 
 class Idle:

@@ -98,6 +98,15 @@ class MemoryBroker:
             depths.append(TopicDepth(topic=name, waiting=left, leased=0, dead=0, oldest_at=None))
         return depths
 
+    def remove(self, name: str) -> bool:
+        """Whether there is no such topic now."""
+        topic = self.topic(name)
+        left = any(not entry.done for share in topic.shares for entry in share.entries)
+        if left or topic.consumers:
+            return False
+        del self._topics[name]
+        return True
+
     def _move(self, topic: _Topic) -> None:
         """In the broker's own context: no consumer's death stops it."""
         if topic.moving is not None and not topic.moving.done():
@@ -190,9 +199,9 @@ class FarBroker:
     async def consume(self, topic: str, hands: Hands, *, concurrency: int) -> None:
         """See the port."""
         del concurrency
-        place = self._broker.topic(topic)
         while True:
             await self._way.hop()
+            place = self._broker.topic(topic)
             consumer = _Consumer(self._way, hands)
             self._broker.join(place, consumer)
             try:
@@ -220,6 +229,16 @@ class FarBroker:
         """See the port."""
         await self._reach()
         return self._broker.waiting()
+
+    async def topics(self) -> Sequence[str]:
+        """See the port."""
+        await self._reach()
+        return [depth.topic for depth in self._broker.waiting()]
+
+    async def remove(self, topic: str) -> bool:
+        """See the port."""
+        await self._reach()
+        return self._broker.remove(topic)
 
     async def check(self) -> None:
         """See the port."""

@@ -25,7 +25,8 @@ from tertulia.roles.inference import role as inference
 from tertulia.roles.inference.settings import InferenceSettings
 from tertulia.roles.preprocess import role as preprocess
 from tertulia.roles.preprocess.settings import PreprocessSettings
-from tertulia.roles.relay.role import carry_for_ever, make_passes
+from tertulia.roles.relay.role import carry_for_ever, make_passes, sweep_for_ever
+from tertulia.roles.relay.service.sweeping import Sweeper
 from tertulia.roles.relay.settings import RelaySettings
 from tests.simulation.broker import FarBroker, MemoryBroker
 from tests.simulation.database import Database, InlineStore
@@ -52,7 +53,7 @@ SKEWS_S: Final = (0.0, 0.0, -0.4, 0.9, 3.0, -20.0)
 # times are those of an installation that wants it so; by default a dead worker's queue waits 30 s
 # for itself and up to 30 s for the relay's pass.
 OUTBOX_BUS: Final = OutboxBusSettings(lease_s=10.0)
-RELAY: Final = RelaySettings(every_s=5.0, stranded_s=10.0, drain_pause_s=2.0)
+RELAY: Final = RelaySettings(every_s=5.0, stranded_s=10.0, drain_pause_s=2.0, gone_s=10.0)
 LEASE_S: Final = 6.0
 DRAIN_S: Final = 25.0
 
@@ -242,6 +243,8 @@ class Process:
                         make_passes(p.store, p.bus, p.carrier, p.leases, p.clock, RELAY)
                     )
                     group.create_task(carry_for_ever(p.store, p.signals, p.carrier, RELAY))
+                    sweeper = Sweeper(p.store, p.carrier, p.leases, p.clock, RELAY)
+                    group.create_task(sweep_for_ever(p.carrier, sweeper, RELAY))
             case _:
                 await asyncio.Event().wait()
 

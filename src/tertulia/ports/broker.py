@@ -95,6 +95,16 @@ class Broker(Protocol):
         not tell them apart."""
         ...
 
+    async def topics(self) -> Sequence[str]:
+        """Those that have a place, empty ones too."""
+        ...
+
+    async def remove(self, topic: str) -> bool:
+        """Remove the place of a topic that holds nothing and that nobody consumes; whether there is
+        none now. It is made anew when it is used again; but what is published in the very moment
+        of its end may be lost with it: no topic that somebody may still use."""
+        ...
+
     async def check(self) -> None:
         """BusUnavailableError when it does not answer."""
         ...

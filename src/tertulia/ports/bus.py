@@ -95,6 +95,15 @@ class Carrier(Protocol):
         topic and key arrive in the order of calls. BusUnavailableError when there is no answer."""
         ...
 
+    async def topics(self) -> Sequence[str]:
+        """Those that have a place there. BusUnavailableError."""
+        ...
+
+    async def remove(self, topic: str) -> bool:
+        """Remove the place of a topic that nobody will use again, when it is empty; whether there
+        is none now. BusUnavailableError."""
+        ...
+
     async def check(self) -> None:
         """BusUnavailableError when messages cannot be handed over now."""
         ...

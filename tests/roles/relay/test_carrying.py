@@ -1,7 +1,7 @@
 """What the relay carries from the outbox to a broker, and when a row counts as carried."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +12,6 @@ from prometheus_client import REGISTRY
 from tertulia.adapters.broker_bus.settings import BusSettings
 from tertulia.adapters.memory.signals import MemorySignals
 from tertulia.domain.events import REPLIES, TURNS
-from tertulia.ports.bus import BusUnavailableError
 from tertulia.ports.store import QueuedMessage
 from tertulia.roles.relay.role import broker_ready, carry_for_ever
 from tertulia.roles.relay.service.carrying import LEASE, carry_due
@@ -20,42 +19,12 @@ from tertulia.roles.relay.service.passing import run_once
 from tertulia.roles.relay.settings import RelaySettings
 from tests.ports.stores import HandClock, turn_requested
 from tests.roles.house import House, open_house, within
+from tests.roles.relay.carrier import MemoryCarrier
 from tests.simulation.database import Database, InlineStore, NearStore
 from tests.simulation.determinism import VirtualClock
 from tests.simulation.loop import SeededLoop
 
 SETTINGS = RelaySettings(batch=3, away_s=0.001, away_max_s=0.002, look_s=3600)
-
-
-class MemoryCarrier:
-    """A broker that keeps what it gets, unless a test says otherwise."""
-
-    carries = True
-
-    def __init__(self) -> None:
-        self.calls: list[list[str]] = []
-        self.kept: list[str] = []
-        self.away = False
-        self.refused: set[str] = set()
-        self._more = asyncio.Event()
-
-    async def carry(self, messages: Sequence[QueuedMessage]) -> frozenset[str]:
-        self.calls.append([message.id for message in messages])
-        self._more.set()
-        await self.check()
-        kept = [m.id for m in messages if m.id not in self.refused]
-        self.kept += kept
-        return frozenset(kept)
-
-    async def check(self) -> None:
-        if self.away:
-            raise BusUnavailableError
-
-    async def until(self, found: Callable[[], bool]) -> None:
-        """Returns when it holds after a call."""
-        while not found():
-            self._more.clear()
-            await self._more.wait()
 
 
 @pytest.fixture

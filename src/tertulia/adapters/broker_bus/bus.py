@@ -92,6 +92,14 @@ class BrokerCarrier:
         """See the port."""
         return await self._broker.publish([sealed(message) for message in messages])
 
+    async def topics(self) -> Sequence[str]:
+        """See the port."""
+        return await self._broker.topics()
+
+    async def remove(self, topic: str) -> bool:
+        """See the port."""
+        return await self._broker.remove(topic)
+
     async def check(self) -> None:
         """See the port."""
         await self._broker.check()

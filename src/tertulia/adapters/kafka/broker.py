@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from tertulia.adapters.kafka.consuming import Consumption
+from tertulia.adapters.kafka.driver import delete, is_deserted
 from tertulia.adapters.kafka.letters import Shelf
 from tertulia.adapters.kafka.link import Link
 from tertulia.adapters.kafka.publishing import Publisher
@@ -57,6 +58,22 @@ class KafkaBroker:
         depths = [_depth(topic, waiting=count) for topic, count in waiting.items() if count]
         dead = await self._shelf.dead()
         return [*depths, _depth("*", dead=dead)] if dead else depths
+
+    async def topics(self) -> Sequence[str]:
+        """See the port."""
+        return await self._shelf.topics()
+
+    async def remove(self, topic: str) -> bool:
+        """See the port. With a topic Kafka drops what its group has committed."""
+        name = self._topology.name_of(topic)
+        if (await self._shelf.waiting(name)).get(topic):
+            return False
+        async with self._link.admin() as admin:
+            if not await is_deserted(admin, name):
+                return False
+            await delete(admin, name)
+        self._publisher.doubt(name)
+        return True
 
     async def check(self) -> None:
         """See the port. Also when too few nodes are there to confirm a message."""

@@ -21,6 +21,7 @@ from aiokafka.errors import (  # pyright: ignore[reportMissingTypeStubs]
     KafkaError,
     ProducerClosed,
     TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
     for_code,
 )
 
@@ -96,6 +97,8 @@ class Admin(Protocol):
     async def list_consumer_group_offsets(
         self, group_id: str
     ) -> Mapping[TopicPartition, OffsetAndMetadata]: ...
+    async def describe_consumer_groups(self, group_ids: Sequence[str]) -> Sequence[Any]: ...
+    async def delete_topics(self, topics: Sequence[str]) -> Any: ...
     async def delete_records(
         self, records_to_delete: Mapping[TopicPartition, RecordsToDelete]
     ) -> object: ...
@@ -166,6 +169,23 @@ async def drop(producer: Producer) -> None:
         await inner._sender.close()  # noqa: SLF001  waits for the answer to what is under way
         inner._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
     await producer.stop()
+
+
+async def is_deserted(admin: Admin, group: str) -> bool:
+    """Whether a group has no members."""
+    [answer] = await admin.describe_consumer_groups([group])
+    [(code, _, state, *_)] = answer.groups
+    if code:
+        raise for_code(code)
+    return state in {"Empty", "Dead"}
+
+
+async def delete(admin: Admin, topic: str) -> None:
+    """Delete a topic; there may be none."""
+    answer = await admin.delete_topics([topic])
+    for _, code, *_ in answer.topic_error_codes:
+        if code and for_code(code) is not UnknownTopicOrPartitionError:
+            raise for_code(code)
 
 
 async def cut(consumer: Consumer) -> None:

@@ -38,10 +38,17 @@ class Shelf:
                 revived += 1
         return revived
 
-    async def waiting(self) -> Mapping[str, int]:
-        """How many messages of each topic are above its bookmarks."""
+    async def topics(self) -> Sequence[str]:
+        """Of the broker."""
+        async with self._link.admin() as admin:
+            found = map(self._topology.topic_of, await admin.list_topics())
+        return sorted(topic for topic in found if topic)
+
+    async def waiting(self, only: str | None = None) -> Mapping[str, int]:
+        """How many messages of each topic are above its bookmarks. `only`: a name on Kafka."""
         async with self._link.admin() as admin:
             names = [n for n in await admin.list_topics() if self._topology.topic_of(n)]
+            names = [name for name in names if only in {None, name}]
             marks: dict[TopicPartition, int] = {}
             for topic in await admin.describe_topics(names) if names else ():
                 name, count = topic["topic"], len(topic["partitions"])

@@ -73,6 +73,27 @@ class NatsBroker:
         depths = [_depth(topic, waiting=count) for topic, count in sorted(waiting.items()) if count]
         return [*depths, _depth("*", dead=dead)] if dead else depths
 
+    async def topics(self) -> Sequence[str]:
+        """See the port."""
+        with translated():
+            line = await self._publisher.ready()
+            return sorted(await self._waiting(line))
+
+    async def remove(self, topic: str) -> bool:
+        """See the port. Only consumers go: a message stays in the stream for the next one."""
+        with translated():
+            line = await self._publisher.ready()
+            if (await self._waiting(line))[topic]:
+                return False
+            subjects = self._topology.subjects(topic)
+            consumers = await self._consumers(line)
+            found = [each for each in consumers if each.config.filter_subject in subjects]
+            if any(each.push_bound for each in found):
+                return False
+            for each in found:
+                await line.answer(line.js.delete_consumer(self._topology.stream, each.name))
+        return True
+
     async def check(self) -> None:
         """See the port."""
         with translated():

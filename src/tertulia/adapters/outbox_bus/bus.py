@@ -68,5 +68,14 @@ class NothingToCarry:
         msg = "the outbox is the bus: its rows belong to the consumers"
         raise RuntimeError(msg, len(messages))
 
+    async def topics(self) -> Sequence[str]:
+        """See the port."""
+        return ()
+
+    async def remove(self, topic: str) -> bool:
+        """See the port."""
+        del topic
+        return True
+
     async def check(self) -> None:
         """See the port."""

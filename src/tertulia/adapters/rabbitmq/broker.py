@@ -76,6 +76,14 @@ class RabbitBroker:
         dead = await self._shelf.dead()
         return [*depths, _depth("*", dead=dead)] if dead else depths
 
+    async def topics(self) -> Sequence[str]:
+        """See the port."""
+        return await self._shelf.topics()
+
+    async def remove(self, topic: str) -> bool:
+        """See the port."""
+        return await self._shelf.remove(topic)
+
     async def check(self) -> None:
         """See the port."""
         async with self._sending.brief_channel():

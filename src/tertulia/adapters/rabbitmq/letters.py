@@ -5,14 +5,20 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
+from aiormq.exceptions import ChannelNotFoundEntity
+from pamqp.commands import Queue
 
 from tertulia.adapters.rabbitmq.link import Link
 from tertulia.adapters.rabbitmq.publishing import ATTEMPTS, DIED_US, REASON, Publisher
 from tertulia.adapters.rabbitmq.topology import PLAIN, Topology
 from tertulia.kit.clock import from_us
 from tertulia.ports.broker import Letter, Parcel
+from tertulia.ports.bus import BusUnavailableError
 from tertulia.ports.bus_judge import EXHAUSTED
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 class Shelf:
@@ -56,17 +62,42 @@ class Shelf:
 
     async def waiting(self, topic: str) -> int:
         """How many messages of a topic nobody has in hand."""
-        count = 0
+        queues = [await self._found(name) for name in self._topology.queues(topic)]
+        return sum(found.message_count or 0 for found in queues if found is not None)
+
+    async def remove(self, topic: str) -> bool:
+        """See the port. A quorum queue cannot be deleted on condition, so it is looked at before;
+        its name goes last, so that a removal that breaks off is done again."""
         for name in self._topology.queues(topic):
-            async with self._link.brief_channel() as channel:
-                queue = await channel.declare_queue(name, passive=True)
-                count += queue.declaration_result.message_count or 0
-        return count
+            found = await self._found(name)
+            if found is not None and (found.message_count or found.consumer_count):
+                return False
+        async with self._link.brief_channel() as channel:
+            for name in self._topology.queues(topic):
+                deleted = await channel.queue_delete(name)
+                if deleted.message_count:
+                    log.error("messages removed", topic=topic, messages=deleted.message_count)
+        self._publisher.declared.discard(topic)
+        async with self._queue(self._topology.topics) as queue:
+            while message := await queue.get(fail=False):
+                if message.body.decode() == topic:
+                    await message.ack()
+        return True
 
     async def dead(self) -> int:
         """How many letters there are."""
         async with self._queue(self._topology.dead) as queue:
             return queue.declaration_result.message_count or 0
+
+    async def _found(self, name: str) -> Queue.DeclareOk | None:
+        """None for a queue that another process has removed."""
+        try:
+            async with self._link.brief_channel() as channel:
+                return (await channel.declare_queue(name, passive=True)).declaration_result
+        except BusUnavailableError as error:
+            if not isinstance(error.__cause__, ChannelNotFoundEntity):
+                raise
+            return None
 
     @asynccontextmanager
     async def _queue(self, name: str) -> AsyncGenerator[AbstractQueue]:

@@ -16,6 +16,7 @@ from tertulia.ports.store import StorageFullError, Store, StoreUnavailableError
 from tertulia.roles.relay.service.carrying import carry_due
 from tertulia.roles.relay.service.moving import move_due
 from tertulia.roles.relay.service.passing import run_once
+from tertulia.roles.relay.service.sweeping import Sweeper
 from tertulia.roles.relay.settings import RelaySettings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -40,6 +41,9 @@ async def run(
             group.create_task(make_passes(store, bus, carrier, leases, clock, settings)),
             group.create_task(carry_for_ever(store, signals, carrier, settings)),
             group.create_task(move_for_ever(mover, settings)),
+            group.create_task(
+                sweep_for_ever(carrier, Sweeper(store, carrier, leases, clock, settings), settings)
+            ),
         ]
         try:
             await http.served()
@@ -111,6 +115,16 @@ async def move_for_ever(mover: Mover, settings: RelaySettings) -> None:
         else:
             pause_s = settings.away_s
             await asyncio.sleep(settings.move_every_s)
+
+
+async def sweep_for_ever(carrier: Carrier, sweeper: Sweeper, settings: RelaySettings) -> None:
+    """What is not removed now is removed later."""
+    while carrier.carries:
+        try:
+            await sweeper.sweep()
+        except (BusUnavailableError, StoreUnavailableError, StorageFullError) as error:
+            log.warning("nothing is swept", error=error.code)
+        await asyncio.sleep(settings.every_s)
 
 
 async def broker_ready(carrier: Carrier) -> str | None:

@@ -27,6 +27,9 @@ class RelaySettings(Settings):
     stranded_s: float = Field(default=30.0, gt=0)
     """How long work waits for a worker who holds no lease until it goes to another."""
 
+    gone_s: float = Field(default=3600.0, gt=0)
+    """How long a broker keeps the empty queue of a worker who holds no lease."""
+
     batch: int = Field(default=500, ge=1, le=10_000)
     """Rows per unit of work: others get their turn in between."""
 
