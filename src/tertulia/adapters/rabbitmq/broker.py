@@ -71,7 +71,7 @@ class RabbitBroker:
 
     async def depths(self) -> Sequence[TopicDepth]:
         """See the port."""
-        waiting = {topic: await self._shelf.waiting(topic) for topic in await self._shelf.topics()}
+        waiting = await self._shelf.waiting()
         depths = [_depth(topic, waiting=count) for topic, count in waiting.items() if count]
         dead = await self._shelf.dead()
         return [*depths, _depth("*", dead=dead)] if dead else depths

@@ -1,8 +1,9 @@
 """Queues that are walked through: dead letters, and the names of topics."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, cast
 
 import structlog
@@ -60,20 +61,23 @@ class Shelf:
                 known.add(topic)
         return sorted(known | self._publisher.declared)
 
-    async def waiting(self, topic: str) -> int:
-        """How many messages of a topic nobody has in hand."""
-        queues = [await self._found(name) for name in self._topology.queues(topic)]
-        return sum(found.message_count or 0 for found in queues if found is not None)
+    async def waiting(self) -> Mapping[str, int]:
+        """How many messages of each topic nobody has in hand."""
+        queues = {topic: self._topology.queues(topic) for topic in await self.topics()}
+        found = await self._found(chain.from_iterable(queues.values()))
+        return {
+            topic: sum(found[name].message_count or 0 for name in names if name in found)
+            for topic, names in queues.items()
+        }
 
     async def remove(self, topic: str) -> bool:
         """See the port. A quorum queue cannot be deleted on condition, so it is looked at before;
         its name goes last, so that a removal that breaks off is done again."""
-        for name in self._topology.queues(topic):
-            found = await self._found(name)
-            if found is not None and (found.message_count or found.consumer_count):
-                return False
+        found = await self._found(self._topology.queues(topic))
+        if any(each.message_count or each.consumer_count for each in found.values()):
+            return False
         async with self._link.brief_channel() as channel:
-            for name in self._topology.queues(topic):
+            for name in found:
                 deleted = await channel.queue_delete(name)
                 if deleted.message_count:
                     log.error("messages removed", topic=topic, messages=deleted.message_count)
@@ -89,15 +93,22 @@ class Shelf:
         async with self._queue(self._topology.dead) as queue:
             return queue.declaration_result.message_count or 0
 
-    async def _found(self, name: str) -> Queue.DeclareOk | None:
-        """None for a queue that another process has removed."""
-        try:
-            async with self._link.brief_channel() as channel:
-                return (await channel.declare_queue(name, passive=True)).declaration_result
-        except BusUnavailableError as error:
-            if not isinstance(error.__cause__, ChannelNotFoundEntity):
-                raise
-            return None
+    async def _found(self, names: Iterable[str]) -> Mapping[str, Queue.DeclareOk]:
+        """Those queues that are there. The broker closes the channel that asks for one that another
+        process has removed."""
+        found: dict[str, Queue.DeclareOk] = {}
+        left = list(names)
+        while left:
+            try:
+                async with self._link.brief_channel() as channel:
+                    while left:
+                        queue = await channel.declare_queue(left[-1], passive=True)
+                        found[left.pop()] = queue.declaration_result
+            except BusUnavailableError as error:
+                if not isinstance(error.__cause__, ChannelNotFoundEntity):
+                    raise
+                left.pop()
+        return found
 
     @asynccontextmanager
     async def _queue(self, name: str) -> AsyncGenerator[AbstractQueue]:
