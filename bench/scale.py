@@ -14,6 +14,7 @@ BUSY_USERS: Final = 64
 CALM_USERS: Final = 8
 WARM_UP_USERS: Final = 16
 SECONDS: Final = 10.0
+LONG_S: Final = 20.0
 WARM_UP_S: Final = 3.0
 COUNTS: Final = (1, 2, 4, 8)
 FLAT: Final = 1.2
@@ -28,11 +29,14 @@ def measure() -> list[Figure]:
     with servers() as behind, apart(behind.variables) as fleet:
         figures += busy("PostgreSQL + RabbitMQ + Redis, five processes", fleet)
         figures += by_part(fleet, behind)
-    costs: dict[int, float] = {}
+    one_each: dict[int, float] = {}
+    divided: dict[int, float] = {}
     for count in COUNTS:
         with servers() as behind, alike(count, behind.variables) as fleet:
-            costs[count] = cost_ms(fleet)
-    return [*figures, *growth(costs)]
+            talk(fleet, WARM_UP_USERS, WARM_UP_S * count)
+            one_each[count] = cost_ms(fleet, count, LONG_S)
+            divided[count] = cost_ms(fleet, CALM_USERS, SECONDS)
+    return [*figures, *growth(one_each, divided)]
 
 
 def busy(name: str, fleet: Fleet) -> list[Figure]:
@@ -87,25 +91,28 @@ def used_s(fleet: Fleet, behind: Servers) -> dict[str, float]:
     return used | {name: family_cpu_s(pid) for name, pid in behind.pids.items()}
 
 
-def cost_ms(fleet: Fleet) -> float:
-    """CPU milliseconds of all processes for a turn, under the same load for any number."""
-    talk(fleet, WARM_UP_USERS, WARM_UP_S * len(fleet.doors))
+def cost_ms(fleet: Fleet, users: int, seconds: float) -> float:
+    """CPU milliseconds of all processes for a turn."""
     before = fleet.cpu_s()
-    result = talk(fleet, CALM_USERS, SECONDS)
+    result = talk(fleet, users, seconds)
     return (fleet.cpu_s() - before) / result.answers * 1000
 
 
-def growth(costs: dict[int, float]) -> list[Figure]:
-    one = costs[COUNTS[0]]
+def growth(one_each: dict[int, float], divided: dict[int, float]) -> list[Figure]:
+    """A process does for many at once what it does for one, so each has as much to do, whatever
+    their number; beside it a load that is divided among them."""
+    one, whole = one_each[COUNTS[0]], divided[COUNTS[0]]
     return [
         at_most(
             f"a turn's CPU with {count} processes, against one",
             cost / one,
             "times",
             FLAT,
-            note=f"{cost:.1f} ms; {CALM_USERS} users, each process with all roles",
+            note=f"{cost:.1f} ms; a user for each process, each with all roles; "
+            f"with {CALM_USERS} users divided among them {divided[count]:.1f} ms, "
+            f"{divided[count] / whole:.2f} times",
         )
-        for count, cost in costs.items()
+        for count, cost in one_each.items()
         if count > 1
     ]
 
