@@ -2,8 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
@@ -118,6 +118,47 @@ async def test_publishing_to_nobody_is_no_error(signals: Signals) -> None:
     async with signals.subscribe("a"):
         pass
     signals.publish(frozenset({"a"}))
+
+
+@asynccontextmanager
+async def two_on_redis(request: pytest.FixtureRequest) -> AsyncGenerator[Sequence[Signals]]:
+    async with processes(server(request), 2) as made:
+        yield [await process.signals() for process in made]
+
+
+@asynccontextmanager
+async def two_on_postgresql(request: pytest.FixtureRequest) -> AsyncGenerator[Sequence[Signals]]:
+    server: PostgreSQL = request.getfixturevalue("postgres")
+    place = Place(server.url, Patience())
+    async with (
+        open_postgres_signals(place, MemorySignals()) as one,
+        open_postgres_signals(place, MemorySignals()) as other,
+    ):
+        for each in (one, other):
+            await each.listening.wait()
+        yield [one, other]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("two", [two_on_redis, two_on_postgresql])
+async def test_work_that_is_anybodys_wakes_others_only_where_nobody_listens(
+    request: pytest.FixtureRequest,
+    two: Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Sequence[Signals]]],
+) -> None:
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        two(request) as (one, other),
+        other.subscribe("outbox") as theirs,
+        other.subscribe("afterwards") as afterwards,
+    ):
+        async with one.subscribe("outbox") as ours:
+            one.publish(frozenset({"outbox"}))
+            one.publish(frozenset({"afterwards"}))
+            assert await ours.wait()
+            assert await afterwards.wait()
+            assert not await theirs.wait(0)
+        one.publish(frozenset({"outbox"}))
+        assert await theirs.wait()
 
 
 class Noting(MemorySignals):

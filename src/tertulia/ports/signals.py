@@ -1,7 +1,12 @@
 """Signals: hints that something may have changed."""
 
+from collections.abc import Container
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Final, Protocol
+
+ANYBODYS: Final = frozenset({"outbox"})
+"""Channels of work that is done by whoever comes first. Where somebody in the process listens to
+one, others are not woken: each would look, and find nothing left."""
 
 
 class Subscription(Protocol):
@@ -22,3 +27,8 @@ class Signals(Protocol):
         ...
 
     def subscribe(self, *channels: str) -> AbstractAsyncContextManager[Subscription]: ...
+
+
+def for_others(channels: frozenset[str], listened_to: Container[str]) -> frozenset[str]:
+    """Those to be told to other processes, of which this one listens to some itself."""
+    return frozenset(c for c in channels if c not in ANYBODYS or c not in listened_to)

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import threading
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final
@@ -11,7 +12,7 @@ from tertulia.adapters.redis.hearing import Listener
 from tertulia.adapters.redis.line import RedisTroubleError, Script
 from tertulia.adapters.redis.link import Link
 from tertulia.kit.tasks import beside
-from tertulia.ports.signals import Signals, Subscription
+from tertulia.ports.signals import Signals, Subscription, for_others
 
 MOST_OWED: Final = 10_000  # channels; whoever listens there looks now and then by itself
 AGAIN_S: Final = 1.0
@@ -37,6 +38,7 @@ class RedisSignals:
         self._lock = threading.Lock()
         self._owed: dict[str, None] = {}  # an ordered set
         self._due = asyncio.Event()
+        self._listened_to: Counter[str] = Counter()
         self._origin = secrets.token_bytes(8)
         self._prefix = link.key("signals", "")
         link.line.on_back(self._due.set)
@@ -44,11 +46,12 @@ class RedisSignals:
     def publish(self, channels: frozenset[str]) -> None:
         """See the port."""
         self._local.publish(channels)
+        told = for_others(channels, self._listened_to)
         with self._lock:
             first = not self._owed
             if len(self._owed) < MOST_OWED:
-                self._owed.update(dict.fromkeys(channels))
-        if first:
+                self._owed.update(dict.fromkeys(told))
+        if told and first:
             with suppress(RuntimeError):  # the loop is closed: nobody is told any more
                 self._loop.call_soon_threadsafe(self._due.set)
 
@@ -75,11 +78,14 @@ class RedisSignals:
     @asynccontextmanager
     async def _subscribed(self, channels: tuple[str, ...]) -> AsyncGenerator[Subscription, None]:
         async with self._local.subscribe(*channels) as subscription:
+            self._listened_to.update(channels)
             heard = [(self._prefix + channel, self._listener(channel)) for channel in channels]
             try:
                 await asyncio.gather(*(self._link.hearing.listen(*each) for each in heard))
                 yield subscription
             finally:
+                self._listened_to.subtract(channels)
+                self._listened_to = +self._listened_to
                 for each in heard:
                     self._link.hearing.leave(*each)
 

@@ -18,7 +18,7 @@ import structlog
 from tertulia.adapters.sql.postgres_hearing import ANSWER_S, CHANNEL, Connection, Hearing, shard
 from tertulia.adapters.sql.postgres_open import Place
 from tertulia.kit.ids import new_id
-from tertulia.ports.signals import Signals, Subscription
+from tertulia.ports.signals import Signals, Subscription, for_others
 
 PAYLOAD_BYTES: Final = 7900  # PostgreSQL takes less than 8000
 TOGETHER_S: Final = 0.005  # what is signalled meanwhile goes out in one message
@@ -54,12 +54,13 @@ class PostgresSignals:
     def publish(self, channels: frozenset[str]) -> None:
         """See the port."""
         self._within.publish(channels)
+        told = for_others(channels, self._waited_for)
         with self._lock:
             first = not self._pending
-            self._pending |= channels
+            self._pending |= told
             if len(self._pending) > MOST_NAMED:
                 self._pending = {EVERYTHING}
-        if first and not self._loop.is_closed():
+        if told and first and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._due.set)
 
     def subscribe(self, *channels: str) -> AbstractAsyncContextManager[Subscription]:
