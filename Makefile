@@ -29,7 +29,7 @@ run: page
 test: .venv/.dev page
 	@tools/servers.sh --try
 	$(BIN)/python tools/page.py npm run test
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 campaigns: .venv/.dev page
 	$(BIN)/pytest -m slow $(ARGS)
