@@ -28,7 +28,8 @@ def measure() -> list[Figure]:
         return figures
     with servers() as behind, apart(behind.variables) as fleet:
         figures += busy("PostgreSQL + RabbitMQ + Redis, five processes", fleet)
-        figures += by_part(fleet, behind)
+        figures += by_part(fleet, behind, CALM_USERS)
+        figures += by_part(fleet, behind, BUSY_USERS)
     one_each: dict[int, float] = {}
     divided: dict[int, float] = {}
     for count in COUNTS:
@@ -58,15 +59,16 @@ def busy(name: str, fleet: Fleet) -> list[Figure]:
     ]
 
 
-def by_part(fleet: Fleet, behind: Servers) -> list[Figure]:
-    """CPU of each role and server for a turn, while the machine has time to spare."""
+def by_part(fleet: Fleet, behind: Servers, users: int) -> list[Figure]:
+    """CPU of each role and server for a turn. With few the machine has time to spare; with many
+    more is done at once."""
     before, wrote_before = used_s(fleet, behind), behind.written_bytes()
-    answers = talk(fleet, CALM_USERS, SECONDS).answers
+    answers = talk(fleet, users, SECONDS).answers
     after, wrote_after = used_s(fleet, behind), behind.written_bytes()
     return [
         *(
             Figure(
-                name=f"a turn's CPU in {name}",
+                name=f"a turn's CPU in {name} at {users} users",
                 value=(after[name] - before[name]) / answers * 1000,
                 unit="ms CPU",
                 note="64 tokens, read as they come",
@@ -75,7 +77,7 @@ def by_part(fleet: Fleet, behind: Servers) -> list[Figure]:
         ),
         *(
             Figure(
-                name=f"a turn's {name}",
+                name=f"a turn's {name} at {users} users",
                 value=(wrote_after[name] - wrote_before[name]) / answers / 1000,
                 unit="kB",
                 note="of PostgreSQL",
