@@ -6,6 +6,9 @@ from contextlib import AbstractContextManager, suppress
 
 import pytest
 
+from tertulia.adapters.kafka.link import translated as of_kafka
+from tertulia.adapters.nats.link import translated as of_nats
+from tertulia.adapters.rabbitmq.link import translated as of_rabbitmq
 from tertulia.ports.broker_trouble import unavailable
 from tertulia.ports.bus import BusUnavailableError
 
@@ -75,3 +78,17 @@ async def test_trouble_while_ending_is_trouble() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.parametrize("translated", [of_rabbitmq, of_nats, of_kafka])
+def test_a_connection_that_was_lost_a_moment_ago_is_trouble(
+    translated: Callable[[], AbstractContextManager[None]],
+) -> None:
+    """The drivers, and the loop under them, raise RuntimeError then."""
+
+    async def ask() -> None:
+        with translated():
+            raise RuntimeError
+
+    with pytest.raises(BusUnavailableError, match=r"does not answer \(RuntimeError\)"):
+        asyncio.run(ask())

@@ -27,7 +27,8 @@ AGAIN_S: Final = 0.1
 LEAVE_S: Final = 5.0
 START_S: Final = 2.0
 
-TROUBLE: Final = (KafkaError, OSError, TimeoutError)
+TROUBLE: Final = (KafkaError, OSError, RuntimeError, TimeoutError)
+"""Writing to a connection that was lost a moment ago raises RuntimeError."""
 
 
 def translated() -> AbstractContextManager[None]:

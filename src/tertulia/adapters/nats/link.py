@@ -25,7 +25,8 @@ from tertulia.ports.bus import BusUnavailableError
 PING_S: Final = 5  # a server that vanished without a word is noticed after three
 CONNECT_S: Final = 2
 
-TROUBLE: Final = (NatsError, OSError, TimeoutError)
+TROUBLE: Final = (NatsError, OSError, RuntimeError, TimeoutError)
+"""Writing to a connection that was lost a moment ago raises RuntimeError."""
 
 T = TypeVar("T")
 

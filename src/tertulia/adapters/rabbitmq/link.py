@@ -7,7 +7,7 @@ from typing import Final
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aiormq.exceptions import AMQPError, ChannelInvalidStateError
+from aiormq.exceptions import AMQPError
 from yarl import URL
 
 from tertulia.ports.broker_trouble import unavailable
@@ -17,7 +17,8 @@ HEARTBEAT_S: Final = 10  # a broker that vanished without a word is noticed afte
 
 CLOSE_S: Final = 2.0  # of the 25 s that a process has to end; the broker gives back what was held
 
-TROUBLE: Final = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
+TROUBLE: Final = (AMQPError, OSError, RuntimeError, TimeoutError)
+"""A connection or channel that was lost a moment ago raises RuntimeError."""
 
 
 def translated() -> AbstractContextManager[None]:

@@ -202,6 +202,7 @@ def troubles() -> tuple[type[Exception], ...]:
         redis.exceptions.TimeoutError,
         redis.exceptions.ReadOnlyError,
         OSError,  # TimeoutError is one
+        RuntimeError,  # what was written to a connection that was lost a moment ago
     )
 
 
