@@ -15,7 +15,7 @@ from tertulia.ports.bus import BusUnavailableError, Delivery
 from tests.ports.brokers import PATIENCE_S, PLACES, WORKER, Place, consuming, parcel
 from tests.ports.buses import CLOCK, SETTINGS, Heard
 from tests.roles.house import House, open_house
-from tests.roles.relay.stranding import reclaimed_from
+from tests.roles.relay.stranding import left_to_its_worker, reclaimed_from
 
 pytestmark = pytest.mark.server
 
@@ -112,6 +112,12 @@ async def test_the_work_of_a_worker_who_is_gone_is_routed_anew(
     broker: Broker, house: House
 ) -> None:
     assert await reclaimed_from(broker, house) == 3
+
+
+async def test_the_queue_of_a_worker_who_is_back_is_left_to_it(
+    broker: Broker, house: House
+) -> None:
+    await left_to_its_worker(broker, house)
 
 
 async def test_a_message_to_a_place_that_is_gone_is_not_lost(

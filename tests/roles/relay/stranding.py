@@ -51,6 +51,23 @@ async def reclaimed_from(broker: Broker, house: House) -> int:
     return moved
 
 
+async def left_to_its_worker(broker: Broker, house: House) -> None:
+    """Drain the queue of a worker who comes back before anything in it is old enough."""
+    bus = BrokerBus(broker, house.store, house.clock, BusSettings())
+    settings = RelaySettings(drain_pause_s=3600, stranded_s=3600)
+    group = workers_group(ASSISTANT.id)
+    await broker.publish([_stranded(1)])
+    await house.leases.claim(group, "other", capacity=1, ttl_s=600)
+    draining = asyncio.create_task(
+        reclaim(house.store, bus, BrokerCarrier(broker), house.leases, house.clock, settings)
+    )
+    await asyncio.sleep(1)
+    assert not draining.done()
+    await house.leases.claim(group, "gone-1.pods", capacity=1, ttl_s=600)
+    async with asyncio.timeout(60):
+        assert await draining == 0
+
+
 def _stranded(number: int) -> Parcel:
     event = ReplyRequested(
         conversation_id=ConversationId(f"c{number}"),

@@ -9,24 +9,19 @@ from typing import Final
 import structlog
 
 from tertulia.domain.event_bodies import UnknownEventError, UnreadableEventError
-from tertulia.domain.events import (
-    TURNS,
-    Event,
-    ReplyRequested,
-    TurnRequested,
-    inference_worker,
-    workers_group,
-)
+from tertulia.domain.events import TURNS, Event, ReplyRequested, TurnRequested, inference_worker
 from tertulia.domain.messages import Status
 from tertulia.kit.clock import Clock
 from tertulia.ports.bus import Bus, Carrier, Delivery, Retry
-from tertulia.ports.leases import Leases, LeasesUnavailableError
+from tertulia.ports.leases import Leases
 from tertulia.ports.store import MessageChange, QueuedMessage, Store, TopicDepth, Tx
+from tertulia.roles.relay.service.workers import live_workers
 from tertulia.roles.relay.settings import RelaySettings
 
 LEASE: Final = timedelta(seconds=30)  # taken and settled within one unit of work
 CONSUMER: Final = "relay"
 DRAINED_AT_ONCE: Final = 16
+BACK_S: Final = 0.5  # how often to see whether the worker is back
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -41,7 +36,7 @@ async def reclaim(
     async with aclosing(_stranded(bus, leases)) as topics:
         async for depth in topics:
             if carrier.carries:
-                moved = await _Drain(store, clock, settings).run(bus, depth)
+                moved = await _Drain(store, leases, clock, settings).run(bus, depth)
             else:
                 moved = await _reroute(store, depth.topic, settings)
             if moved:
@@ -56,10 +51,7 @@ async def _stranded(bus: Bus, leases: Leases) -> AsyncGenerator[TopicDepth]:
         if place is None or not depth.waiting:
             continue
         character_id, worker = place
-        try:
-            live = {member.name for member in await leases.members(workers_group(character_id))}
-        except LeasesUnavailableError:
-            continue
+        live = await live_workers(leases, character_id)
         if live and worker not in live:
             yield depth
 
@@ -95,32 +87,45 @@ def _read(message: QueuedMessage) -> Event | None:
 
 
 class _Drain:
-    """Consumes the queue of a worker who is gone, on a broker, as that worker would: should it
-    come back meanwhile, the two share the queue as any two consumers do."""
+    """Consumes the queue of a worker who is gone, on a broker, as that worker would. A queue has
+    one consumer at a time, so it is left as soon as the worker is back."""
 
-    def __init__(self, store: Store, clock: Clock, settings: RelaySettings) -> None:
+    def __init__(self, store: Store, leases: Leases, clock: Clock, settings: RelaySettings) -> None:
         self._store = store
+        self._leases = leases
         self._clock = clock
         self._settings = settings
         self._moved = 0
         self._progress = asyncio.Event()
 
     async def run(self, bus: Bus, depth: TopicDepth) -> int:
-        """Until as many have moved as waited, or none has for a while."""
+        """Until as many have moved as waited, or none has for a while: the rest is too young, or
+        somebody else's."""
         drain = asyncio.create_task(
             bus.subscribe(depth.topic, self._on_stranded, concurrency=DRAINED_AT_ONCE)
         )
+        left_s = self._settings.drain_pause_s
         try:
-            while self._moved < depth.waiting:
+            while self._moved < depth.waiting and left_s > 0 and not await self._is_back(depth):
                 self._progress.clear()
-                async with asyncio.timeout(self._settings.drain_pause_s):
-                    await self._progress.wait()
-        except TimeoutError:
-            pass  # the rest is too young, or somebody else's
+                try:
+                    async with asyncio.timeout(min(BACK_S, left_s)):
+                        await self._progress.wait()
+                except TimeoutError:
+                    left_s -= BACK_S
+                else:
+                    left_s = self._settings.drain_pause_s
         finally:
             drain.cancel()
             await asyncio.wait({drain})
         return self._moved
+
+    async def _is_back(self, depth: TopicDepth) -> bool:
+        place = inference_worker(depth.topic)
+        if place is None:
+            return False
+        character_id, worker = place
+        return worker in (await live_workers(self._leases, character_id) or ())
 
     async def _on_stranded(self, delivery: Delivery) -> None:
         event = delivery.event

@@ -3,11 +3,12 @@ would gather queues for ever."""
 
 import structlog
 
-from tertulia.domain.events import inference_worker, workers_group
+from tertulia.domain.events import inference_worker
 from tertulia.kit.clock import Clock
 from tertulia.ports.bus import Carrier
-from tertulia.ports.leases import Leases, LeasesUnavailableError
+from tertulia.ports.leases import Leases
 from tertulia.ports.store import Store
+from tertulia.roles.relay.service.workers import live_workers
 from tertulia.roles.relay.settings import RelaySettings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -52,8 +53,5 @@ class Sweeper:
         if place is None:
             return False
         character_id, worker = place
-        try:
-            members = await self._leases.members(workers_group(character_id))
-        except LeasesUnavailableError:
-            return False
-        return worker not in {member.name for member in members}
+        live = await live_workers(self._leases, character_id)
+        return live is not None and worker not in live
