@@ -26,6 +26,8 @@ pytestmark = pytest.mark.server
 
 MARK = "CanaryInTheRing"
 BACK_S = 60.0
+ALWAYS = frozenset({"history.after_keep", "history.after_move"})
+"""Deaths of every run: a text in both places, and one that is in Cassandra alone."""
 TEXTS = 60
 
 
@@ -147,7 +149,13 @@ def test_a_server_starts_without_cassandra_and_what_needs_it_waits(
         assert export(server, old)["messages"][:2] == whole["messages"]
 
 
-@pytest.mark.parametrize("point", sorted(ONLY_WITH_A_LOG))
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param(point, marks=() if point in ALWAYS else pytest.mark.slow)
+        for point in sorted(ONLY_WITH_A_LOG)
+    ],
+)
 def test_whoever_dies_while_texts_move_loses_none(
     cassandra: Cassandra, tmp_path: Path, point: str
 ) -> None:

@@ -1,6 +1,7 @@
 """The simulation finds what is broken on purpose, within a bounded number of seeds."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
@@ -110,7 +111,9 @@ def _bus(real: Bus) -> Any:
     [
         pytest.param(_unit("inbox", _InboxOff), None, "one effect", id="inbox off"),
         pytest.param(_unit("requests", _RequestsForgotten), None, "Reused", id="ids forgotten"),
-        pytest.param(_unit("messages", _EpochsIgnored), FREEZING, "told stays", id="epochs off"),
+        pytest.param(
+            _unit("messages", _EpochsIgnored), FREEZING, "told stays|ends once", id="epochs off"
+        ),
         pytest.param(Mutations(bus=_bus), None, "everything heals", id="settled before the commit"),
     ],
 )
@@ -118,4 +121,4 @@ def test_what_is_broken_is_found(
     mutations: Mutations, climate: Climate | None, promise: str
 ) -> None:
     found = (simulate(n, mutations=mutations, climate=climate).failure for n in range(SEEDS))
-    assert any(promise in failure for failure in found if failure)
+    assert any(re.search(promise, failure) for failure in found)
