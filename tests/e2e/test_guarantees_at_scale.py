@@ -25,7 +25,7 @@ from tests.servers.session import Session
 pytestmark = pytest.mark.server
 
 STREAMS = 30
-EXAMPLES = 4
+EXAMPLES = 2
 CANARIES = 60
 
 

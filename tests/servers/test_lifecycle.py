@@ -15,7 +15,11 @@ from tests.servers.s3 import S3
 
 pytestmark = pytest.mark.server
 
-KINDS = [PostgreSQL, DurablePostgreSQL, Redis, NATS, RabbitMQ, Kafka, S3]
+KINDS = [
+    *(PostgreSQL, DurablePostgreSQL, Redis, NATS, S3),
+    *(pytest.param(kind, marks=pytest.mark.slow) for kind in (RabbitMQ, Kafka)),
+]
+"""Of the slow ones an ordinary run sees that they come back after `kill`, in their own files."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
