@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from nats.aio.client import Client
 
 from tertulia.adapters.broker_bus.bus import BrokerBus
+from tertulia.adapters.nats.link import Link
 from tertulia.ports.broker import Broker, Held
 from tertulia.ports.bus import BusUnavailableError, Delivery
 from tests.ports.brokers import WORKER, consuming, parcel
@@ -291,3 +293,15 @@ async def test_it_signs_in_over_tls_and_tells_no_password(private: Private) -> N
     async with nats_broker(f"tls://{signed}{server.address}") as broker:
         with pytest.raises(BusUnavailableError):  # nobody vouches for its certificate
             await broker.check()
+
+
+async def test_a_connection_that_nobody_says_is_lost_is_made_anew(nats: NATS) -> None:
+    """As one that the server breaks off while it is made."""
+    link = Link(nats.url, 20)
+    first = await link.line()
+    await first.client._close(Client.CLOSED, do_cbs=False)  # pyright: ignore[reportPrivateUsage]
+    assert not first.lost.is_set()
+    second = await link.line()
+    assert second is not first
+    assert second.client.is_connected
+    await link.close()

@@ -46,6 +46,11 @@ class Line:
     js: JetStreamContext
     lost: asyncio.Event
 
+    @property
+    def is_lost(self) -> bool:
+        """The driver does not tell of a connection that was lost while it was made."""
+        return self.lost.is_set() or self.client.is_closed
+
     async def answer(self, asking: Coroutine[Any, Any, T]) -> T:
         """What `asking` returns; ConnectionClosedError as soon as the connection is lost, where the
         driver would wait on."""
@@ -82,7 +87,7 @@ class Link:
     async def line(self) -> Line:
         """The connection, made anew if need be. Raises what the driver raises."""
         async with self._opening:
-            if self._line is None or self._line.lost.is_set():
+            if self._line is None or self._line.is_lost:
                 await self._close()
                 async with asyncio.timeout(self.timeout_s):
                     self._line = await _connected(self.url, self.timeout_s)
