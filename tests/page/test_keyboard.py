@@ -1,12 +1,12 @@
 """Everything by keyboard."""
 
 import re
-import time
 
 from playwright.sync_api import Route, expect
 
 from tests.page.chat import Chat
 from tests.page.people import Person
+from tests.servers.process import wait_until
 
 
 def test_whole_conversation_is_held_without_a_mouse(chat: Chat, person: Person) -> None:
@@ -95,8 +95,7 @@ def test_answer_that_was_never_seen_to_begin_is_announced(chat: Chat, person: Pe
     def lose(route: Route) -> None:
         """The page learns of it once it is whole."""
         route.fetch()
-        while person.statuses(conversation)[-1] != "complete":
-            time.sleep(0.05)
+        assert wait_until(lambda: person.statuses(conversation)[-1] == "complete", 30)
         route.abort()
 
     chat.page.route_web_socket("**/api/feed*", lambda _: None)

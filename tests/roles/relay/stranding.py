@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from tertulia.adapters.broker_bus.bus import BrokerBus, BrokerCarrier
 from tertulia.adapters.broker_bus.envelope import sealed
@@ -53,7 +54,14 @@ async def reclaimed_from(broker: Broker, house: House) -> int:
 
 async def left_to_its_worker(broker: Broker, house: House) -> None:
     """Drain the queue of a worker who comes back before anything in it is old enough."""
-    bus = BrokerBus(broker, house.store, house.clock, BusSettings())
+    drains = asyncio.Event()
+
+    class Watched(BrokerBus):
+        async def subscribe(self, *args: Any, **options: Any) -> None:
+            drains.set()
+            await super().subscribe(*args, **options)
+
+    bus = Watched(broker, house.store, house.clock, BusSettings())
     settings = RelaySettings(drain_pause_s=3600, stranded_s=3600)
     group = workers_group(ASSISTANT.id)
     await broker.publish([_stranded(1)])
@@ -61,10 +69,9 @@ async def left_to_its_worker(broker: Broker, house: House) -> None:
     draining = asyncio.create_task(
         reclaim(house.store, bus, BrokerCarrier(broker), house.leases, house.clock, settings)
     )
-    await asyncio.sleep(1)
-    assert not draining.done()
-    await house.leases.claim(group, "gone-1.pods", capacity=1, ttl_s=600)
     async with asyncio.timeout(60):
+        await drains.wait()
+        await house.leases.claim(group, "gone-1.pods", capacity=1, ttl_s=600)
         assert await draining == 0
 
 

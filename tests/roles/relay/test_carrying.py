@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, closing
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
@@ -18,24 +17,13 @@ from tertulia.roles.relay.service.carrying import LEASE, carry_due
 from tertulia.roles.relay.service.passing import run_once
 from tertulia.roles.relay.settings import RelaySettings
 from tests.ports.stores import HandClock, turn_requested
-from tests.roles.house import House, open_house, within
+from tests.roles.house import House, within
 from tests.roles.relay.carrier import MemoryCarrier
 from tests.simulation.database import Database, InlineStore, NearStore
 from tests.simulation.determinism import VirtualClock
 from tests.simulation.loop import SeededLoop
 
 SETTINGS = RelaySettings(batch=3, away_s=0.001, away_max_s=0.002, look_s=3600)
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
-async def house(tmp_path: Path, clock: HandClock) -> AsyncGenerator[House]:
-    async with open_house(tmp_path, clock=clock) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """What the relay drops, reclaims and counts."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
@@ -36,23 +34,12 @@ from tertulia.roles.relay.service.passing import RelayReport, run_once
 from tertulia.roles.relay.settings import RelaySettings
 from tests.ports.stores import HandClock, turn_requested
 from tests.ports.troubled_store import TroubledStore
-from tests.roles.house import House, open_house
+from tests.roles.house import House
 
 LEASE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 GONE = inference_topic(ASSISTANT.id, "gone")
 SETTINGS = RelaySettings(batch=3)
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
-async def house(tmp_path: Path, clock: HandClock) -> AsyncGenerator[House]:
-    async with open_house(tmp_path, clock=clock) as opened:
-        yield opened
 
 
 async def relay(house: House, settings: RelaySettings = SETTINGS) -> RelayReport:

@@ -1,8 +1,6 @@
 """Which queues of a broker the relay removes."""
 
-from collections.abc import AsyncGenerator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -11,23 +9,12 @@ from tertulia.domain.events import TURNS, inference_topic, workers_group
 from tertulia.roles.relay.service.sweeping import Sweeper
 from tertulia.roles.relay.settings import RelaySettings
 from tests.ports.stores import HandClock, turn_requested
-from tests.roles.house import House, open_house
+from tests.roles.house import House
 from tests.roles.relay.carrier import MemoryCarrier
 
 SETTINGS = RelaySettings(gone_s=60)
 HERE, GONE = (inference_topic(ASSISTANT.id, worker) for worker in ("here", "gone"))
 GROUP = workers_group(ASSISTANT.id)
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
-async def house(tmp_path: Path, clock: HandClock) -> AsyncGenerator[House]:
-    async with open_house(tmp_path, clock=clock) as opened:
-        yield opened
 
 
 @pytest.fixture
