@@ -37,7 +37,8 @@ def measure() -> list[Figure]:
             talk(fleet, WARM_UP_USERS, WARM_UP_S * count)
             one_each[count] = cost_ms(fleet, count, LONG_S)
             divided[count] = cost_ms(fleet, CALM_USERS, SECONDS)
-    return [*figures, *growth(one_each, divided)]
+    figures += growth(one_each, "a user for each")
+    return [*figures, *growth(divided, f"{CALM_USERS} users divided among them")]
 
 
 def busy(name: str, fleet: Fleet) -> list[Figure]:
@@ -100,21 +101,19 @@ def cost_ms(fleet: Fleet, users: int, seconds: float) -> float:
     return (fleet.cpu_s() - before) / result.answers * 1000
 
 
-def growth(one_each: dict[int, float], divided: dict[int, float]) -> list[Figure]:
-    """A process does for many at once what it does for one, so each has as much to do, whatever
-    their number; beside it a load that is divided among them."""
-    one, whole = one_each[COUNTS[0]], divided[COUNTS[0]]
+def growth(costs: dict[int, float], load: str) -> list[Figure]:
+    """A process does for many at once what it does for one, so it matters whether each has as much
+    to do, or a load is divided among them."""
+    one = costs[COUNTS[0]]
     return [
         at_most(
-            f"a turn's CPU with {count} processes, against one",
+            f"a turn's CPU with {count} processes, against one; {load}",
             cost / one,
             "times",
             FLAT,
-            note=f"{cost:.1f} ms; a user for each process, each with all roles; "
-            f"with {CALM_USERS} users divided among them {divided[count]:.1f} ms, "
-            f"{divided[count] / whole:.2f} times",
+            note=f"{cost:.1f} ms, {one:.1f} ms with one; each process has all roles",
         )
-        for count, cost in one_each.items()
+        for count, cost in costs.items()
         if count > 1
     ]
 
