@@ -21,6 +21,7 @@ from tests.servers.keeper import Order
 KEEPER: Final = Path(__file__).with_name("keeper.py")
 POLL_S: Final = 0.01
 STOP_S: Final = 60.0
+FREEZE_S: Final = 10.0
 LOG_TAIL: Final = 4000
 
 
@@ -140,8 +141,10 @@ class Server(ABC):
                 _lock(state.fileno(), fcntl.LOCK_SH)
 
     def freeze(self) -> None:
-        """Let it hang: connections stay open and nothing is answered."""
-        self._signal_all(signal.SIGSTOP)
+        """Let it hang: connections stay open and nothing is answered, from the return on."""
+        family = self._signal_all(signal.SIGSTOP)
+        if not wait_until(lambda: _are_stopped(family), FREEZE_S):
+            raise ServerDiedError(self.complaint(f"could not be frozen in {FREEZE_S:.0f} s"))
 
     def thaw(self) -> None:
         """Let it go on."""
@@ -216,14 +219,15 @@ class Server(ABC):
                 check=False,
             )
 
-    def _signal_all(self, number: signal.Signals) -> None:
-        """Also to processes that have left the group, as PostgreSQL's do."""
+    def _signal_all(self, number: signal.Signals) -> Sequence[int]:
+        """Also to processes that have left the group, as PostgreSQL's do. Who got it."""
         listed = subprocess.check_output(["ps", "-A", "-o", "ppid=,pid="], text=True)
         parents = [tuple(map(int, line.split())) for line in listed.splitlines()]
         family = [self.pid] if self.is_running else []
         for member in family:
             os.kill(member, number)
             family += [child for parent, child in parents if parent == member]
+        return family
 
 
 def wait_until(condition: Callable[[], bool], within_s: float) -> bool:
@@ -239,6 +243,13 @@ def wait_until(condition: Callable[[], bool], within_s: float) -> bool:
 def find_program(name: str) -> str | None:
     """Where it is; also where only administrators look."""
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/opt/homebrew/sbin")
+
+
+def _are_stopped(processes: Sequence[int]) -> bool:
+    """A signal only asks for it: the threads of a busy machine may answer once more."""
+    listed = subprocess.check_output(["ps", "-A", "-o", "pid=,stat="], text=True)
+    states = dict(line.split() for line in listed.splitlines())
+    return all(states.get(str(process), "T")[0] in "TZ" for process in processes)
 
 
 def _lock(handle: int, operation: int) -> bool:
