@@ -49,11 +49,10 @@ T = TypeVar("T")
 MIB: Final = 1024 * 1024
 SKEWS_S: Final = (0.0, 0.0, -0.4, 0.9, 3.0, -20.0)
 """How far clocks are off; 20 s is what weeks without time synchronisation make."""
-# Sixty seconds are the promise, so what waits for the dead must be shorter together than that. The
-# times are those of an installation that wants it so; by default a dead worker's queue waits 30 s
-# for itself and up to 30 s for the relay's pass.
+# Sixty seconds are the promise, so what waits for the dead must be shorter together than that: by
+# default what a dead process held of the outbox waits 30 s, and queues are kept for an hour.
 OUTBOX_BUS: Final = OutboxBusSettings(lease_s=10.0)
-RELAY: Final = RelaySettings(every_s=5.0, stranded_s=10.0, drain_pause_s=2.0, gone_s=10.0)
+RELAY: Final = RelaySettings(gone_s=10.0)
 LEASE_S: Final = 6.0
 DRAIN_S: Final = 25.0
 

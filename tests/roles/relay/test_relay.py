@@ -148,7 +148,8 @@ async def test_work_of_a_worker_who_is_gone_is_routed_anew(house: House, clock: 
     await strand(house, "a", "a", "b", "a", "b")
     await arrive(house, "other")
     clock.pass_time(timedelta(seconds=SETTINGS.stranded_s + 1))
-    assert (await relay(house)).reclaimed == 5
+    report = await relay(house)
+    assert (report.reclaimed, report.stranded) == (5, False)
     assert await take(house, GONE) == []
     events = [message.event() for message in await take(house)]
     assert all(isinstance(event, TurnRequested) for event in events)
@@ -161,7 +162,7 @@ async def test_work_of_a_worker_who_is_gone_is_routed_anew(house: House, clock: 
     [
         ("gone", 31.0),  # it lives
         (None, 31.0),  # nobody is there to take it over
-        ("other", 29.0),  # it may be about to come back
+        ("other", SETTINGS.stranded_s - 1),  # it may be about to come back
     ],
 )
 async def test_work_that_has_a_worker_or_nowhere_to_go_stays(
@@ -171,7 +172,8 @@ async def test_work_that_has_a_worker_or_nowhere_to_go_stays(
     if worker is not None:
         await arrive(house, worker)
     clock.pass_time(timedelta(seconds=waited_s))
-    assert (await relay(house)).reclaimed == 0
+    report = await relay(house)
+    assert (report.reclaimed, report.stranded) == (0, worker == "other")
     [message] = await take(house, GONE)
     assert message.attempts == 1
 

@@ -4,6 +4,8 @@ import asyncio
 
 import structlog
 
+from tertulia.domain.conversations import BUILT_IN
+from tertulia.domain.ids import CharacterId
 from tertulia.kit.clock import Clock
 from tertulia.kit.metrics import RELAY_BROKER_AWAY
 from tertulia.ports.bus import Bus, BusUnavailableError, Carrier
@@ -17,6 +19,7 @@ from tertulia.roles.relay.service.carrying import carry_due
 from tertulia.roles.relay.service.moving import move_due
 from tertulia.roles.relay.service.passing import run_once
 from tertulia.roles.relay.service.sweeping import Sweeper
+from tertulia.roles.relay.service.watching import Watch
 from tertulia.roles.relay.settings import RelaySettings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -60,13 +63,16 @@ async def make_passes(
     clock: Clock,
     settings: RelaySettings,
 ) -> None:
-    """One pass after the other."""
+    """One pass after the other, sooner when a worker goes."""
+    watch = Watch(leases, [CharacterId(each) for each in BUILT_IN], clock, settings)
     while True:
+        stranded = False
         try:
             report = await run_once(store, bus, carrier, leases, clock, settings)
         except (StoreUnavailableError, StorageFullError) as error:
             log.warning("relay pass failed", error=error.code)
         else:
+            stranded = report.stranded
             log.debug(
                 "relay pass",
                 outbox=report.outbox,
@@ -75,7 +81,7 @@ async def make_passes(
                 carried=report.carried,
                 reclaimed=report.reclaimed,
             )
-        await asyncio.sleep(settings.every_s)
+        await watch.pause(hurry=stranded)
 
 
 async def carry_for_ever(

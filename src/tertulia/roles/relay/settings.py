@@ -13,7 +13,7 @@ class RelaySettings(Settings):
     section: ClassVar[str] = "relay"
 
     every_s: float = Field(default=30.0, gt=0)
-    """Pause between two passes."""
+    """Pause between two passes; shorter for a while after a worker has gone."""
 
     done_kept_s: float = Field(default=3600.0, ge=0)
     """How long messages that were handled stay in the outbox, for whoever looks into a problem."""
@@ -24,8 +24,9 @@ class RelaySettings(Settings):
     feed_kept_s: float = Field(default=30 * 86400.0, ge=60.0)
     """How long a client may stay away and still catch up by events instead of fetching anew."""
 
-    stranded_s: float = Field(default=30.0, gt=0)
-    """How long work waits for a worker who holds no lease until it goes to another."""
+    stranded_s: float = Field(default=5.0, gt=0)
+    """How long work waits, from when it was sent, for a worker who holds no lease until it goes to
+    another: who starts again by the same name is back by then."""
 
     gone_s: float = Field(default=3600.0, gt=0)
     """How long a broker keeps the empty queue of a worker who holds no lease."""
@@ -34,8 +35,8 @@ class RelaySettings(Settings):
     """Rows per unit of work: others get their turn in between."""
 
     look_s: float = Field(default=2.0, gt=0)
-    """How often to look for rows to carry without a signal: only what a relay held that was killed,
-    or whose signal was lost, waits for it."""
+    """How often to look for workers who have gone, and for rows to carry without a signal: only
+    what a relay held that was killed, or whose signal was lost, waits for it."""
 
     away_s: float = Field(default=0.1, gt=0)
     """Pause when the broker cannot be reached; doubles with each time."""

@@ -14,7 +14,7 @@ from tertulia.ports.bus import Bus, BusUnavailableError, Carrier
 from tertulia.ports.leases import Leases
 from tertulia.ports.store import Store, TopicDepth, Tx
 from tertulia.roles.relay.service.carrying import carry_due
-from tertulia.roles.relay.service.reclaiming import reclaim
+from tertulia.roles.relay.service.reclaiming import is_stranded, reclaim
 from tertulia.roles.relay.settings import RelaySettings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -24,14 +24,15 @@ log = structlog.stdlib.get_logger(__name__)
 class RelayReport:
     """What one pass did: rows dropped from the outbox, the inbox and the feed, messages carried to
     the broker and taken back from workers who are gone; and what waited when it was done, by
-    topic. `broker_away`: the broker could not be asked, so all that it concerns is left to the
-    next pass."""
+    topic. `stranded`: some of that is for workers who are gone. `broker_away`: the broker could not
+    be asked, so all that it concerns is left to the next pass."""
 
     outbox: int
     inbox: int
     feed: int
     carried: int
     reclaimed: int
+    stranded: bool
     broker_away: bool
     depths: Sequence[TopicDepth]
 
@@ -61,10 +62,13 @@ async def run_once(
         broker_away = True
     now, uncarried = await store.read(lambda tx: (tx.now, tx.queue.depths()))
     _expose(now, uncarried, waiting, carries=carrier.carries)
+    at_workers = waiting if carrier.carries else uncarried
+    stranded = [depth for depth in at_workers if await is_stranded(depth, leases)]
     return RelayReport(
         **pruned,
         carried=carried,
         reclaimed=reclaimed,
+        stranded=bool(stranded),
         broker_away=broker_away,
         depths=[*uncarried, *waiting],
     )

@@ -1,8 +1,6 @@
 """Work that waits for a worker who is gone goes back to be routed anew."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from datetime import timedelta
 from typing import Final
 
@@ -33,27 +31,27 @@ async def reclaim(
     somebody is there to take them over. Messages in somebody's hands are left alone: those come
     back first."""
     reclaimed = 0
-    async with aclosing(_stranded(bus, leases)) as topics:
-        async for depth in topics:
-            if carrier.carries:
-                moved = await _Drain(store, leases, clock, settings).run(bus, depth)
-            else:
-                moved = await _reroute(store, depth.topic, settings)
-            if moved:
-                log.warning("stranded work reclaimed", topic=depth.topic, messages=moved)
-            reclaimed += moved
+    for depth in await bus.depths():
+        if not await is_stranded(depth, leases):
+            continue
+        if carrier.carries:
+            moved = await _Drain(store, leases, clock, settings).run(bus, depth)
+        else:
+            moved = await _reroute(store, depth.topic, settings)
+        if moved:
+            log.warning("stranded work reclaimed", topic=depth.topic, messages=moved)
+        reclaimed += moved
     return reclaimed
 
 
-async def _stranded(bus: Bus, leases: Leases) -> AsyncGenerator[TopicDepth]:
-    for depth in await bus.depths():
-        place = inference_worker(depth.topic)
-        if place is None or not depth.waiting:
-            continue
-        character_id, worker = place
-        live = await live_workers(leases, character_id)
-        if live and worker not in live:
-            yield depth
+async def is_stranded(depth: TopicDepth, leases: Leases) -> bool:
+    """Whether work waits there for a worker who is gone, while others are there who may do it."""
+    place = inference_worker(depth.topic)
+    if place is None or not depth.waiting:
+        return False
+    character_id, worker = place
+    live = await live_workers(leases, character_id)
+    return bool(live) and worker not in live
 
 
 async def _reroute(store: Store, topic: str, settings: RelaySettings) -> int:
