@@ -28,23 +28,31 @@ def browser(requires: Callable[[object, str], None]) -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Answers with the words of the question."""
+    """Answers with the words of the question. It has what earlier tests left in it."""
     with Server(tmp_path_factory.mktemp("page") / "home") as running:
         yield running
 
 
-@pytest.fixture(scope="module")
-def session(browser: Browser, server: Server) -> StorageState:
-    """What a browser holds that has signed in."""
-    with new_context(browser) as context:
-        chat = Chat(context.new_page(), server.url)
-        chat.sign_in(f"{server.url}/signin#{server.fresh_secret()}")
-        return context.storage_state()
+@pytest.fixture(scope="session")
+def sessions() -> list[StorageState]:
+    """What browsers hold that have signed in."""
+    return []
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def session(browser: Browser, server: Server, sessions: list[StorageState]) -> StorageState:
+    """One of them; the first test makes it."""
+    if not sessions:
+        with new_context(browser) as context:
+            chat = Chat(context.new_page(), server.url)
+            chat.sign_in(f"{server.url}/signin#{server.fresh_secret()}")
+            sessions.append(context.storage_state())
+    return sessions[0]
+
+
+@pytest.fixture(scope="session")
 def person(server: Server) -> Iterator[Person]:
     """Who makes conversations without the page."""
     with server.token_client() as client:
