@@ -24,11 +24,20 @@ class WildEndpoint(ThreadingHTTPServer):
     says so in mid-stream; anything else is answered in three words."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.hangs = threading.Semaphore(0)
+        """Released whenever a caller gets an answer that hangs."""
         self.hung_up = threading.Semaphore(0)
         """Released whenever a caller leaves an answer that hangs."""
+
+    def forget(self) -> None:
+        """Who hung, or left, up to now."""
+        for told in (self.hangs, self.hung_up):
+            while told.acquire(blocking=False):
+                pass
 
     @property
     def url(self) -> str:
@@ -74,10 +83,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _hang(self) -> None:
         """Until the caller leaves."""
+        endpoint = cast("WildEndpoint", self.server)
+        endpoint.hangs.release()
         try:
             self.connection.recv(1)
         finally:
-            cast("WildEndpoint", self.server).hung_up.release()
+            endpoint.hung_up.release()
 
 
 @contextmanager

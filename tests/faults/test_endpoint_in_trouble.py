@@ -65,6 +65,7 @@ def test_the_conversation_goes_on_after_a_failure(impatient: httpx.Client) -> No
 def test_others_are_answered_while_an_endpoint_hangs_and_a_stop_reaches_it(
     tmp_path: Path, endpoint: WildEndpoint
 ) -> None:
+    endpoint.forget()
     with Server(tmp_path / "home", model=endpoint.url) as server, server.token_client() as client:
         hanging = [
             send(client, begin(client), manner).json()["reply"]
@@ -72,8 +73,8 @@ def test_others_are_answered_while_an_endpoint_hangs_and_a_stop_reaches_it(
         ]
         reply = reply_of(client, begin(client), "fine")
         assert reply["status"] == "complete"
-        while endpoint.hung_up.acquire(blocking=False):
-            pass
+        assert all(endpoint.hangs.acquire(timeout=10) for _ in hanging), "all are being written"
+        endpoint.forget()
         for waiting in hanging:
             path = f"/api/conversations/{waiting['conversation_id']}/messages/{waiting['id']}"
             assert client.post(f"{path}/stop").status_code == httpx.codes.OK
