@@ -72,8 +72,12 @@ async def until_waiting(broker: Broker, expected: Mapping[str, int]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_what_is_not_confirmed_in_time_is_kept_once(private: Private) -> None:
-    """It is on its way when the broker dies, and is carried again when it is back."""
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_what_is_not_confirmed_in_time_is_kept_once(
+    private: Private, *, is_late: bool
+) -> None:
+    """It is on its way when the broker dies, and is carried again when it is back; also when it
+    was kept (late) before anybody asked again."""
     server, sent, after = private(Kafka), parcel(), parcel()
     async with kafka_broker(server.url, confirm_s=6) as broker:
         await carried(broker, parcel("first"))
@@ -82,9 +86,39 @@ async def test_what_is_not_confirmed_in_time_is_kept_once(private: Private) -> N
             with pytest.raises(BusUnavailableError):
                 await broker.publish([sent])
         await asyncio.to_thread(server.start)
+        if is_late:
+            await until_waiting(broker, {"turns": 2})
         assert await carried(broker, sent) == {sent.id}
         assert await carried(broker, after) == {after.id}
         assert (await waiting(broker)) == {"turns": 3}
+
+
+async def test_a_letter_is_sent_again_though_it_was_confirmed_late(
+    private: Private, house: House, name: str
+) -> None:
+    server, heard, sent = private(Kafka), Heard(), parcel()
+    broken = {sent.id}
+
+    async def handler(delivery: Delivery) -> None:
+        if delivery.id in broken:
+            raise ValueError
+        await heard(delivery)
+
+    async with kafka_broker(server.url, name=name, confirm_s=2) as broker:
+        await carried(broker, parcel("first"))
+        server.kill()
+        with pytest.raises(BusUnavailableError):
+            await broker.publish([sent])
+        await asyncio.to_thread(server.start)
+        await until_waiting(broker, {"turns": 2})  # and nobody asks whether it was confirmed
+        bus = BrokerBus(broker, house.store, CLOCK, SETTINGS)
+        async with consuming(bus, handler):
+            while not await bus.dead():  # noqa: ASYNC110  nobody signals it
+                await asyncio.sleep(0.01)
+            broken.clear()
+            assert await bus.replay([sent.id]) == 1
+            await heard.until(2)
+    assert sent.id in heard.ids
 
 
 async def carried(broker: Broker, sent: Parcel) -> frozenset[str]:

@@ -33,7 +33,8 @@ class Shelf:
         revived = 0
         for key, record in (await self._read()).items():
             parcel = choose(record.value or b"")
-            if parcel and await self._publisher.publish([parcel]):
+            death = f"{key} {record.offset}"  # the same message may have died before
+            if parcel and await self._publisher.publish([parcel], letter=death):
                 await self._publisher.forget(key)
                 revived += 1
         return revived

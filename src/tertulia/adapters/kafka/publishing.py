@@ -25,6 +25,7 @@ from tertulia.ports.broker import Letter, Parcel
 from tertulia.ports.bus import BusUnavailableError
 
 DOUBT_S: Final = 1.0  # a confirmation takes some milliseconds
+REMEMBERED: Final = 10_000  # confirmations nobody asked for yet
 ID: Final = "tertulia-id"
 REASON: Final = "tertulia-reason"
 ATTEMPTS: Final = "tertulia-attempts"
@@ -42,18 +43,18 @@ class Publisher:
         self._topology = topology
         self._producer: Producer | None = None
         self._opening = asyncio.Lock()
-        self._on_their_way: dict[str, asyncio.Future[object]] = {}
+        self._on_their_way: dict[tuple[str, str], asyncio.Future[object]] = {}
         self._declared: set[str] = set()
 
-    async def publish(self, parcels: Sequence[Parcel]) -> frozenset[str]:
-        """See the port's `publish`."""
+    async def publish(self, parcels: Sequence[Parcel], *, letter: str = "") -> frozenset[str]:
+        """See the port's `publish`. `letter`: names the one that a parcel is sent again for."""
         topics = dict.fromkeys(parcel.topic for parcel in parcels)
         names = {topic: self._topology.name_of(topic) for topic in topics}
         names = {topic: name for topic, name in names.items() if await self._is_possible(name)}
         possible = [parcel for parcel in parcels if parcel.topic in names]
         with translated():
             async with self._confirming(*names.values()):
-                kept = await asyncio.gather(*(self._one(parcel) for parcel in possible))
+                kept = await asyncio.gather(*(self._one(letter, each) for each in possible))
         return frozenset(p.id for p, is_kept in zip(possible, kept, strict=True) if is_kept)
 
     async def bury(self, key: str, letter: Letter) -> None:
@@ -138,21 +139,24 @@ class Publisher:
             with suppress(BusUnavailableError):  # of which the next attempt hears
                 await self.declare(name)
 
-    async def _one(self, parcel: Parcel) -> bool:
-        """Whether it is kept. One that was not confirmed in time is still on its way: it is not
-        sent again, but waited for."""
-        producer = await self._whole()
+    async def _one(self, letter: str, parcel: Parcel) -> bool:
+        """Whether it is kept. One that was not confirmed in time is on its way yet, or has arrived
+        since: it is not sent again, but waited for."""
+        key, producer = (letter, parcel.id), await self._whole()
         try:
-            future = self._on_their_way.get(parcel.id) or await self._sent(producer, parcel)
+            future = self._on_their_way.get(key) or await self._sent(key, producer, parcel)
             await asyncio.shield(future)
         except KafkaError as error:
             log.warning("message refused", message_id=parcel.id, error=type(error).__name__)
             # It had a number, without which Kafka takes none of those that follow.
             await uninterrupted(self._replace(producer))
             return False
+        self._on_their_way.pop(key, None)
         return True
 
-    async def _sent(self, producer: Producer, parcel: Parcel) -> asyncio.Future[object]:
+    async def _sent(
+        self, key: tuple[str, str], producer: Producer, parcel: Parcel
+    ) -> asyncio.Future[object]:
         future = await producer.send(
             self._topology.name_of(parcel.topic),
             parcel.data,
@@ -160,14 +164,23 @@ class Publisher:
             headers=[(ID, parcel.id.encode())],
         )
 
-        def arrived(future: asyncio.Future[object]) -> None:
-            del self._on_their_way[parcel.id]
-            if not future.cancelled():
-                future.exception()  # nobody may be waiting any more
+        def ended(future: asyncio.Future[object]) -> None:
+            # Nobody may be waiting any more: that it is kept, the next one who asks is told.
+            if future.cancelled() or future.exception() is not None:
+                self._on_their_way.pop(key, None)
 
-        self._on_their_way[parcel.id] = future
-        future.add_done_callback(arrived)
+        self._forget_the_oldest()
+        self._on_their_way[key] = future
+        future.add_done_callback(ended)
         return future
+
+    def _forget_the_oldest(self) -> None:
+        """Of what is kept and nobody asked for again."""
+        while len(self._on_their_way) >= REMEMBERED:
+            oldest = next(iter(self._on_their_way))
+            if not self._on_their_way[oldest].done():
+                return
+            del self._on_their_way[oldest]
 
     async def _whole(self) -> Producer:
         if self._producer is not None:
