@@ -71,7 +71,7 @@ class Chat:
         return reply
 
     def expect_status(self, reply: Locator, status: str) -> None:
-        expect(reply).to_have_attribute("data-status", status, timeout=20_000)
+        expect(reply).to_have_attribute("data-status", status)
 
     def expect_words(self, reply: Locator, text: str) -> None:
         """A reply says exactly this, in the one paragraph it has."""

@@ -11,6 +11,8 @@ from tests.page.browser import Look, find_browser, launch, new_context
 from tests.page.chat import Chat
 from tests.page.people import Person
 
+expect.set_options(timeout=20_000)  # a page may be slow while other tests have the processors
+
 PAGE = Path(__file__).parents[2] / "src/tertulia/page/index.html"
 
 
