@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from tertulia.adapters.broker_bus.bus import BrokerBus
 from tertulia.adapters.kafka.broker import open_kafka
@@ -129,6 +130,43 @@ async def carried(broker: Broker, sent: Parcel) -> frozenset[str]:
                 return await broker.publish([sent])
             except BusUnavailableError:
                 await asyncio.sleep(0.1)
+
+
+async def test_a_member_comes_back_to_its_group_as_the_one_it_was(
+    private: Private, house: House, name: str
+) -> None:
+    """As another one it would wait until Kafka gives up on the first."""
+    server, heard, group = private(Kafka), Heard(), f"{name}.turns"
+    async with (
+        kafka_broker(server.url, name=name, session_s=20) as broker,
+        consuming(BrokerBus(broker, house.store, CLOCK, SETTINGS), heard),
+    ):
+        await carried(broker, parcel())
+        await heard.until(1)
+        before, lost = await members(server, group), times_lost()
+        server.kill()
+        async with asyncio.timeout(60):
+            while times_lost() < lost + 3:  # noqa: ASYNC110  nobody signals it
+                await asyncio.sleep(0.1)
+        await asyncio.to_thread(server.start)
+        await carried(broker, parcel())
+        await heard.until(2)
+        assert len(before) == 1
+        assert await members(server, group) == before
+
+
+def times_lost() -> float:
+    return REGISTRY.get_sample_value("tertulia_bus_broker_lost_total", {"topic": "turns"}) or 0.0
+
+
+async def members(server: Kafka, group: str) -> frozenset[str]:
+    """Of a group, by the names that Kafka gave them."""
+    admin = administration.AIOKafkaAdminClient(bootstrap_servers=server.address)
+    await admin.start()
+    [answer] = await admin.describe_consumer_groups([group])
+    await admin.close()
+    [(_, _, _, _, _, found, *_)] = answer.groups
+    return frozenset(member[0] for member in found)
 
 
 async def test_a_topic_that_was_deleted_is_consumed_when_it_is_back(

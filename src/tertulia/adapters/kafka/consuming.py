@@ -15,6 +15,8 @@ from tertulia.adapters.kafka.driver import (
     Record,
     RecordsToDelete,
     TopicPartition,
+    join,
+    member_id_of,
 )
 from tertulia.adapters.kafka.link import Link, bookmarks, leave, start, translated
 from tertulia.adapters.kafka.partition import WINDOW, Partition
@@ -76,6 +78,7 @@ class Consumption:
         self._hands = hands
         self._session_s = session_s
         self._look_s = look_s
+        self._member_id: str | None = None
 
     async def run(self) -> None:
         """Until cancelled, over any number of connections."""
@@ -98,10 +101,10 @@ class Consumption:
         await self._publisher.declare(self._name)
         consumer = self._link.member(self._name)
         ours = _Ours(consumer, self._link, self._publisher, self._hands, self._session_s)
-        consumer.subscribe([self._name], listener=ours)
         try:
             with translated():
                 await start(consumer)
+                await join(consumer, self._name, ours, member_id=self._member_id)
             async with asyncio.TaskGroup() as group:
                 group.create_task(ours.poll_for_ever())
                 group.create_task(ours.commit_for_ever())
@@ -111,6 +114,7 @@ class Consumption:
             lost, others = errors.split(BusUnavailableError)
             raise others or (lost or errors).exceptions[0] from None
         finally:
+            self._member_id = member_id_of(consumer) or self._member_id
             await uninterrupted(ours.end())
 
     async def _look_for_ever(self, ours: "_Ours") -> None:

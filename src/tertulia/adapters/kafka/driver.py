@@ -40,6 +40,7 @@ __all__ = (
 )
 
 BATCH_BYTES: Final = 65_536
+METADATA_S: Final = 5.0  # a topic that was divided before it was all there is divided again
 READ_MS: Final = 20  # a fetch that was begun at the wrong place is waited for
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -132,6 +133,7 @@ class Access:
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            metadata_max_age_ms=_ms(METADATA_S),
             session_timeout_ms=_ms(session_s),
             heartbeat_interval_ms=_ms(session_s / 5),
             rebalance_timeout_ms=_ms(rebalance_s),
@@ -186,6 +188,26 @@ async def delete(admin: Admin, topic: str) -> None:
     for _, code, *_ in answer.topic_error_codes:
         if code and for_code(code) is not UnknownTopicOrPartitionError:
             raise for_code(code)
+
+
+async def join(
+    consumer: Consumer, topic: str, listener: ConsumerRebalanceListener, *, member_id: str | None
+) -> None:
+    """Join the group for a topic and wait for a share of it. `member_id`: the one we had there;
+    Kafka divides anew at once, instead of waiting until a member is gone that will not come back.
+    """
+    inner = cast("Any", consumer)
+    if member_id is not None:
+        inner._coordinator.member_id = member_id  # noqa: SLF001  one that is forgotten is replaced
+    await inner._client._wait_on_metadata(topic)  # noqa: SLF001  whoever divides it must know it
+    consumer.subscribe([topic], listener=listener)
+    await inner._subscription.wait_for_assignment()  # noqa: SLF001
+
+
+def member_id_of(consumer: Consumer) -> str | None:
+    """None before it has joined a group."""
+    coordinator = cast("Any", consumer)._coordinator  # noqa: SLF001
+    return (coordinator and coordinator.member_id) or None
 
 
 async def cut(consumer: Consumer) -> None:
