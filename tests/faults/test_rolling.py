@@ -1,12 +1,19 @@
 """Every process is exchanged while people talk: nobody may notice more than a hint to come back."""
 
+import asyncio
+import random
 from pathlib import Path
+from uuid import UUID
 
+import aiohttp
 import pytest
 
+from tests.e2e.api import Api
 from tests.e2e.fleet import fleet
 from tests.faults.rolling.account import Account, Stop, summary
 from tests.faults.rolling.campaign import Plan, Rolling
+from tests.faults.rolling.people import Person
+from tests.faults.rolling.sent import watching
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.redis import Redis
@@ -33,6 +40,31 @@ async def test_nobody_is_turned_away_while_every_process_is_exchanged(
     assert len(account.stops) == sum(FEW.values())
     assert account.hinted >= plan.connections, "two gateways had them all"
     assert account.resumed > 0
+
+
+async def test_what_broke_off_is_told_with_its_connection() -> None:
+    """A listener that answers one request of each connection, and hangs up at the second."""
+    account = Account()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async with (
+        await asyncio.start_server(answer, "127.0.0.1") as server,
+        aiohttp.ClientSession(trace_configs=[watching()]) as http,
+    ):
+        host, port = server.sockets[0].getsockname()
+        api = Api(http, f"http://{host}:{port}", token="")
+        person = Person(api, account, random.Random(1))  # noqa: S311  it draws nothing
+        for _ in range(2):
+            await person.ask(lambda: api.request("POST", f"/api/{UUID(int=1)}/turns"))
+    assert account.requests == 3
+    assert account.failures == {
+        "ServerDisconnectedError of POST /api/…/turns on a kept connection": 1
+    }
 
 
 def test_what_goes_wrong_is_told() -> None:

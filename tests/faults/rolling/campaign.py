@@ -21,6 +21,7 @@ from tests.e2e.role import RoleProcess
 from tests.e2e.server import tertulia
 from tests.faults.rolling.account import Account, Stop
 from tests.faults.rolling.people import TRANSPORTS, FeedReader, Person, Talk, Talker
+from tests.faults.rolling.sent import watching
 from tests.faults.rolling.service import PROBE, Service, is_ready
 from tests.ports.on_redis import Client
 from tests.servers.redis import Redis
@@ -116,7 +117,9 @@ class Rolling:
 
     async def _person(self, stack: AsyncExitStack) -> Person:
         """With connections of his own, which he keeps for as long as they last."""
-        http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0), trace_configs=[watching()]
+        )
         api = Api(await stack.enter_async_context(http), self._service.url, self.fleet.token)
         return Person(api, self.account, random.Random(self._chance.random()))  # noqa: S311
 

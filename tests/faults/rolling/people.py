@@ -16,6 +16,7 @@ from tests.e2e.echo_text import echoed
 from tests.e2e.reading import Reading, StreamBrokenError
 from tests.e2e.sse import SseEvent
 from tests.faults.rolling.account import Account
+from tests.faults.rolling.sent import LAST
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ class Person:
                 if problem.status < 500:
                     raise
             except AWAY as error:
-                self.account.failures[type(error).__name__] += 1
+                self.account.failures[f"{type(error).__name__} of {LAST.get()}"] += 1
             await asyncio.sleep(AGAIN_S)
 
     async def listen(self, connect: Callable[[], Events], take: Callable[[SseEvent], bool]) -> None:
@@ -65,7 +66,7 @@ class Person:
                 self.account.failures[f"{problem.status} {problem.code}"] += 1
                 pause_s = AGAIN_S
             except AWAY as error:
-                self.account.failures[f"{type(error).__name__} of a stream"] += 1
+                self.account.failures[f"{type(error).__name__} of {LAST.get()}, a stream"] += 1
                 pause_s = AGAIN_S
             if pause_s is None:
                 return
