@@ -21,6 +21,7 @@ from tests.deploy.composition import (
     DEPLOY,
     Composition,
     VariableMissingError,
+    health_command,
     make_variables,
     raw,
 )
@@ -115,7 +116,13 @@ def test_what_must_be_healthy_first_is_started_too(
             assert other in started or how.get("required") is False
             awaited = composition.services[other]
             if how["condition"] == "service_healthy":
-                assert "healthcheck" in awaited or "build" in awaited
+                assert "healthcheck" in awaited
+
+
+def test_a_role_is_checked_as_its_image_says(composition: Composition) -> None:
+    """Which an image in the OCI format does not say."""
+    for service in composition.roles.values():
+        assert service["healthcheck"]["test"] == ["CMD", "python", *health_command()[1:]]
 
 
 def test_a_server_that_stores_has_a_check_a_volume_and_no_way_out(composition: Composition) -> None:
