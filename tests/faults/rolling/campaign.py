@@ -69,6 +69,7 @@ class Plan:
         """For the fleet: a process leaves later than the Service notices, replies are not cut."""
         return {
             "TERTULIA_HTTP_DRAIN_DELAY_S": str(4 * self.look_s),
+            "TERTULIA_HTTP_IDLE_S": "8",
             "TERTULIA_INFERENCE_DRAIN_S": str(5 + self.tokens * self.pace_ms / 1000),
             "TERTULIA_HTTP_ACCESS_LOG": "false",
         }

@@ -14,7 +14,13 @@ from fastapi import APIRouter
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.websockets import WebSocket
 
-from tertulia.adapters.http.server import AddressError, AddressInUseError, bind, open_http
+from tertulia.adapters.http.server import (
+    AddressError,
+    AddressInUseError,
+    HttpServer,
+    bind,
+    open_http,
+)
 from tertulia.adapters.http.settings import HttpSettings
 from tertulia.kit.process_settings import ProcessSettings
 from tertulia.ports.http import Registrants
@@ -109,6 +115,31 @@ async def test_a_process_that_leaves_gives_up_its_connections_one_answer_at_a_ti
             assert (answer.status_code, answer.headers["connection"]) == (200, "close")
         leaving.cancel()
         role.cancel()
+
+
+async def test_a_connection_that_is_idle_is_given_up_with_one_more_answer() -> None:
+    """Whoever asks again in time does not meet a connection that is being closed."""
+    async with listening([], HttpSettings(idle_s=8)) as (server, role):
+        async with httpx.AsyncClient(base_url=await server.listening(), trust_env=False) as http:
+            assert "connection" not in (await http.get("/health")).headers
+            role.cancel()
+            await server.draining.wait()
+            await closed(server)
+            answer = await http.get("/health")
+            assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+        await asyncio.wait({role})  # and for nothing else
+
+
+async def closed(server: HttpServer) -> None:
+    """Returns when nobody can connect any more."""
+    host, port = (await server.listening()).removeprefix("http://").split(":")
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            return
+        writer.close()
+        await asyncio.sleep(0.01)
 
 
 async def test_sockets_have_the_last_word_when_the_listener_closes() -> None:

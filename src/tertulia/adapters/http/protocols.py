@@ -6,11 +6,11 @@ would wait for the buffer to be sent, so the connection is aborted.
 """
 
 import asyncio
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import structlog
 from prometheus_client import Counter
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 CUT_OFF = Counter("tertulia_http_readers_cut_off", "Readers that took nothing for too long.")
@@ -52,7 +52,16 @@ class _Impatient(asyncio.Protocol):
 
 
 class HttpProtocol(_Impatient, HttpToolsProtocol):
-    pass
+    """While it is idle, its client may be about to ask: that answer gives it up (Observer)."""
+
+    idle_s: ClassVar[float] = 0.0
+
+    def shutdown(self) -> None:
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if self.idle_s and (cycle is None or cycle.response_complete):
+            asyncio.get_running_loop().call_later(self.idle_s, super().shutdown)
+        else:
+            super().shutdown()
 
 
 class WebSocketProtocol(_Impatient, WebSocketsSansIOProtocol):

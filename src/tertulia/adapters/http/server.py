@@ -121,6 +121,7 @@ class HttpServer:
 
     def drain(self) -> None:
         """Stop accepting, tell endless answers to end, let the others finish for a while."""
+        self._leaving.set()
         self.draining.set()
         self._complete.set()
         if self._server is not None:
@@ -158,9 +159,10 @@ class HttpServer:
 
     def _config(self) -> uvicorn.Config:
         patience = {"send_timeout_s": self._settings.send_timeout_s}
+        kept = {"idle_s": self._settings.idle_s}
         return uvicorn.Config(
             self.app(),
-            http=type("Http", (HttpProtocol,), patience),
+            http=type("Http", (HttpProtocol,), patience | kept),
             ws=type("WebSocket", (WebSocketProtocol,), patience),
             ws_max_size=64 * 1024,  # clients of our sockets have nothing to say
             ws_per_message_deflate=False,

@@ -25,5 +25,10 @@ class HttpSettings(Settings):
     """How long requests are still taken when the process is told to stop, while `/ready` answers
     503 already: so long as load balancers take to notice. 0 behind none."""
 
+    idle_s: float = Field(default=0.0, ge=0, le=8)
+    """How long connections on which nothing is asked are kept when the process stops: so long as
+    clients take to ask again, who find another process then. Who asks in the very moment in which
+    a connection is closed has to ask again. Not longer than `drain_s`, of which it is a part."""
+
     access_log: bool = True
     """Log a line for each request (ids, status and duration, never content)."""
