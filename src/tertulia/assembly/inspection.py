@@ -29,6 +29,7 @@ from tertulia.kit.process_settings import ProcessSettings
 from tertulia.kit.settings import SettingsInForce
 from tertulia.ports.chat_model import ModelInfo
 from tertulia.ports.key_vault import KeyVault
+from tertulia.roles.gateway.settings import GatewaySettings
 
 if TYPE_CHECKING:
     from tertulia.adapters.sql.inspection import Inspection
@@ -157,7 +158,8 @@ def try_address(settings: SettingsInForce) -> None:
     from tertulia.adapters.http.server import bind
 
     process = settings.of(ProcessSettings)
-    bind(process.host, process.port).close()
+    beyond = bool(settings.of(GatewaySettings).public_url)
+    bind(process.host, process.port, beyond=beyond).close()
 
 
 def peers(settings: SettingsInForce) -> Sequence[str]:

@@ -22,12 +22,14 @@ from tertulia.ports.readiness import model_ready, store_ready
 from tertulia.ports.signals import Signals
 from tertulia.ports.standing import open_standing
 from tertulia.ports.store import Store
+from tertulia.roles.gateway.settings import GatewaySettings
 
 
 @asynccontextmanager
 async def http(
     process: ProcessSettings,
     settings: HttpSettings,
+    gateway: GatewaySettings,
     registrants: Registrants,
     placement: Placement,
     passes: Passes,
@@ -38,6 +40,7 @@ async def http(
     """Without a gateway, whoever comes shows a pass."""
     exposure = Exposure(
         edge=placement.edge,
+        beyond=bool(gateway.public_url),
         passes=passes if placement.apart else None,
         elsewhere=tuple if "chat" in placement.roles else _of_chat,
     )

@@ -14,6 +14,7 @@ from fastapi import APIRouter
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.websockets import WebSocket
 
+from tertulia.adapters.http.exposure import Exposure
 from tertulia.adapters.http.server import (
     AddressError,
     AddressInUseError,
@@ -86,9 +87,22 @@ async def test_address_in_use_is_one_sentence() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.1", "example.org"])  # noqa: S104
-def test_address_that_others_can_reach_needs_accounts(host: str) -> None:
-    with pytest.raises(AddressError, match="needs accounts"):
+def test_address_that_others_can_reach_needs_a_word_on_where_they_come_in(host: str) -> None:
+    with pytest.raises(AddressError, match=r"gateway\.public_url"):
         bind(host, 0)
+
+
+async def test_whoever_comes_from_another_machine_comes_to_the_named_address() -> None:
+    process = ProcessSettings(address="0.0.0.0:0")
+    async with open_http(process, HttpSettings(), Registrants(1), Exposure(beyond=True)) as server:
+        role = asyncio.create_task(server.served())
+        port = (await server.listening()).rpartition(":")[2]
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = await http.get(
+                f"http://127.0.0.1:{port}/health", headers={"Host": "chat.example"}
+            )
+        assert answer.status_code == 200
+        role.cancel()
 
 
 async def test_ipv6_is_written_in_brackets() -> None:

@@ -35,6 +35,16 @@ async def test_sessions_cookie_is_out_of_reach_of_scripts_and_other_sites(
     assert "secure" not in parts  # loopback speaks plain HTTP
 
 
+async def test_the_cookie_stays_on_https_where_people_come_in_by_it(tmp_path: Path) -> None:
+    """A proxy ends TLS, so our own listener speaks plain HTTP."""
+    options = Options(gateway=GatewaySettings(public_url="https://chat.example.org"))
+    async with serving(tmp_path, options) as served:
+        link = await service.create_link(served.store)
+        async with served.anonymous() as browser:
+            answer = await browser.post("/api/session", json={"token": link})
+    assert "; secure" in answer.headers["set-cookie"].lower()
+
+
 async def test_expired_link_signs_nobody_in(served: Serving) -> None:
     def add(tx: Tx) -> None:
         late = Credential(

@@ -37,10 +37,14 @@ class AddressInUseError(AddressError):
     code = "address_in_use"
 
 
-def bind(host: str, port: int, *, edge: bool = True) -> socket.socket:
-    """A socket that listens there; AddressError is one sentence about why it cannot be."""
-    if edge and not is_loopback(host):
-        msg = f"{host} can be reached from other machines, which needs accounts: use 127.0.0.1"
+def bind(host: str, port: int, *, beyond: bool = False) -> socket.socket:
+    """A socket that listens there; AddressError is one sentence about why it cannot be. `beyond`:
+    other machines may reach it."""
+    if not beyond and not is_loopback(host):
+        msg = (
+            f"{host} can be reached from other machines: use 127.0.0.1, or put a proxy with TLS "
+            "before it and say in gateway.public_url where people come in"
+        )
         raise AddressError(msg)
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -206,7 +210,7 @@ async def open_http(
     exposure: Exposure = ALONE,
 ) -> AsyncGenerator[HttpServer]:
     """Takes the address at once (AddressError), answers when `registrants` roles are ready."""
-    listener = bind(process.host, process.port, edge=exposure.edge)
+    listener = bind(process.host, process.port, beyond=exposure.beyond or not exposure.edge)
     server = HttpServer(listener, settings, registrants, exposure)
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(server.serve(), name="http")

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 from fastapi import APIRouter
@@ -54,7 +55,7 @@ def _session_routes(
             max_age=int(lifetime.total_seconds()),
             httponly=True,
             samesite="strict",
-            secure=request.url.scheme == "https",
+            secure="https" in {request.url.scheme, urlsplit(settings.public_url).scheme},
         )
         return answer
 
