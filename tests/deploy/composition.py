@@ -76,6 +76,13 @@ def health_command() -> list[str]:
     return [sys.executable, *arguments]
 
 
+def image_host() -> str:
+    """Where a process in the image listens, without the port."""
+    found = re.search(r"TERTULIA_ADDRESS=(\S+):8420", (DEPLOY / "Dockerfile").read_text())
+    assert found
+    return found[1]
+
+
 def _filled(value: object, variables: Mapping[str, str]) -> object:
     if isinstance(value, str):
         return VARIABLE.sub(lambda found: _one(found, variables), value)

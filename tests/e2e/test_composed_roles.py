@@ -18,7 +18,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.deploy.composition import DEPLOY, Composition, health_command, make_variables
+from tests.deploy.composition import DEPLOY, Composition, health_command, image_host, make_variables
 from tests.e2e.api import Api
 from tests.e2e.keeping import done
 from tests.e2e.role import RoleProcess
@@ -57,6 +57,7 @@ def composed(folder: Path, places: Mapping[str, str]) -> Generator[Composed]:
             )
             service = waiting.pop(name)
             variables = {**service["environment"], **places}
+            variables["TERTULIA_ADDRESS"] = f"{image_host()}:0"
             assert set(places) <= set(service["environment"])
             for variable, value in variables.items():
                 peer = PEER.fullmatch(value)
