@@ -66,10 +66,12 @@ class Plan:
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """For the fleet: a process leaves later than the Service notices, replies are not cut."""
+        """For the fleet: a process leaves later than the Service notices, replies are not cut, and
+        a connection is kept for about as long as a talker takes to say the next thing."""
+        again_s = self.tokens * self.pace_ms / 1000 + 1.5 * self.pause_s
         return {
             "TERTULIA_HTTP_DRAIN_DELAY_S": str(4 * self.look_s),
-            "TERTULIA_HTTP_IDLE_S": "8",
+            "TERTULIA_HTTP_IDLE_S": str(min(8, again_s)),
             "TERTULIA_INFERENCE_DRAIN_S": str(5 + self.tokens * self.pace_ms / 1000),
             "TERTULIA_HTTP_ACCESS_LOG": "false",
         }
