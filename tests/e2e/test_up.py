@@ -215,6 +215,12 @@ def test_an_address_that_others_can_reach(tmp_path: Path) -> None:
     refused(up(tmp_path / "home", "--address", "0.0.0.0:0"), "gateway.public_url")
 
 
+def test_without_tokens_only_this_machine_is_let_in(tmp_path: Path) -> None:
+    public = {"TERTULIA_GATEWAY_PUBLIC_URL": "https://chat.example.org"}
+    command = ("up", "--address", "0.0.0.0:0", "--open", "--model", "echo")
+    refused(tertulia(*command, home=tmp_path / "home", variables=public), "--open")
+
+
 def test_an_address_that_is_none(tmp_path: Path) -> None:
     refused(up(tmp_path / "home", "--address", "nowhere"), "address", "--address", "HOST:PORT")
 

@@ -158,7 +158,7 @@ def try_address(settings: SettingsInForce) -> None:
     from tertulia.adapters.http.server import bind
 
     process = settings.of(ProcessSettings)
-    beyond = bool(settings.of(GatewaySettings).public_url)
+    beyond = bool(settings.of(GatewaySettings).public_url) and not process.open
     bind(process.host, process.port, beyond=beyond).close()
 
 

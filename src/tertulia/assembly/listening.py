@@ -40,7 +40,7 @@ async def http(
     """Without a gateway, whoever comes shows a pass."""
     exposure = Exposure(
         edge=placement.edge,
-        beyond=bool(gateway.public_url),
+        beyond=bool(gateway.public_url) and not process.open,
         passes=passes if placement.apart else None,
         elsewhere=tuple if "chat" in placement.roles else _of_chat,
     )

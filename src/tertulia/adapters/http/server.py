@@ -43,7 +43,7 @@ def bind(host: str, port: int, *, beyond: bool = False) -> socket.socket:
     if not beyond and not is_loopback(host):
         msg = (
             f"{host} can be reached from other machines: use 127.0.0.1, or put a proxy with TLS "
-            "before it and say in gateway.public_url where people come in"
+            "before it, say in gateway.public_url where people come in, and leave out --open"
         )
         raise AddressError(msg)
     try:
