@@ -1,5 +1,6 @@
 """Redis for the conformance suites: adapters that stand for two processes of an installation."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -75,11 +76,6 @@ class Process:
         self.clock = clock
         self.seals = Seals(vault, clock)
 
-    async def connected(self) -> None:
-        """Returns once Redis has answered and is heard."""
-        assert await self.link.trouble() is None
-        await self.signals()
-
     def leases(self) -> RedisLeases:
         return RedisLeases(self.link, self.clock)
 
@@ -115,7 +111,21 @@ async def processes(
             link = await stack.enter_async_context(open_link(RedisSettings(url=server.url)))
             opened.append(Process(stack, link, vault, clock))
             assert await link.trouble() is None
+            await heard(link)
         yield opened
+
+
+async def heard(link: Link) -> None:
+    """Returns once all that others publish from now on arrives: who listened before is told that
+    it may have missed something."""
+    told = asyncio.Event()
+
+    async def on_message(_: bytes | None) -> None:
+        told.set()
+
+    if not await link.hearing.listen("suite", on_message):
+        await told.wait()
+    link.hearing.leave("suite", on_message)
 
 
 class InTurn:
