@@ -7,6 +7,8 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --require-hashes
 ARGS ?=
+# Tests wait about as long as they compute.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, (3 * (os.cpu_count() or 2) + 1) // 2))')
 
 .PHONY: help run test campaigns check lint contracts budgets types page-check servers bench docs \
 	reference reference-check page lock
@@ -29,7 +31,7 @@ run: page
 test: .venv/.dev page
 	@tools/servers.sh --try
 	$(BIN)/python tools/page.py npm run test
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 campaigns: .venv/.dev page
 	$(BIN)/pytest -m slow $(ARGS)
