@@ -54,7 +54,7 @@ class Replica:
         router.add_api_route("/api/wait", self.wait, methods=["GET"])
         router.add_api_websocket_route("/api/socket", self.socket)
         for path in ("/api/{path:path}", "/chat/{path:path}"):
-            router.add_api_route(path, self.answer, methods=["GET", "POST", "PATCH"])
+            router.add_api_route(path, self.answer, methods=["GET", "POST", "PATCH", "DELETE"])
         return router
 
     async def answer(self, request: Request) -> Response:
@@ -63,6 +63,8 @@ class Replica:
         self.asked.append((request.method, target, body, dict(request.headers)))
         if self.dies:
             raise DiedError
+        if request.method == "DELETE":
+            return Response("nothing there", 404)
         return Response(self.name, 201, {"x-kept": "yes", "connection": "x-hop", "x-hop": "no"})
 
     async def stream(self) -> Response:
@@ -210,6 +212,17 @@ async def test_request_that_killed_its_process_is_asked_again_only_where_that_do
         assert set(said) <= {201, 503}
     async with dying() as url, house(0, more=[url]) as made, client(made) as http:
         assert (await http.post("/chat/x")).status_code == 503
+
+
+async def test_what_is_gone_when_its_deletion_is_repeated_was_deleted() -> None:
+    async with dying() as url, house(1, more=[url]) as made, client(made) as http:
+        answers = [await http.delete("/api/x") for _ in range(12)]
+        repeated = [answer for answer in answers if answer.status_code == 204]
+        assert repeated
+        assert not any(answer.content for answer in repeated)
+        assert {answer.status_code for answer in answers} == {204, 404}
+    async with house(1) as made, client(made) as http:
+        assert (await http.delete("/api/x")).status_code == 404
 
 
 @asynccontextmanager

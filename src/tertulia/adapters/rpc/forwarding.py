@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tertulia.adapters.rpc.line import Asked, Line
+from tertulia.adapters.rpc.line import Asked, GoneBeforeError, Line
 from tertulia.kit.reconnecting import spread_ms, sse_hint
 from tertulia.ports.http_leaving import Leaving
 
@@ -79,7 +79,13 @@ class Forwarded(Response):
         self._asked = asked
         self._leave = leave
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._forward(receive, send)
+        except GoneBeforeError:
+            await Response(status_code=204)(scope, receive, send)
+
+    async def _forward(self, receive: Receive, send: Send) -> None:
         async with Leaving(receive), self._line.ask(self._asked) as answer:
             headers = _answered(answer)
             start = {"type": "http.response.start", "status": answer.status, "headers": headers}

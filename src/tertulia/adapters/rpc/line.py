@@ -19,7 +19,12 @@ RETRY_AFTER_S: Final = 1
 # Shorter than the 75 s after which our listeners close a connection that nobody uses.
 KEEP_ALIVE_S: Final = 60.0
 QUIET_S: Final = 60.0  # four heartbeats of a live answer
+MISSING: Final = 404
 SAFE_TO_REPEAT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+
+
+class GoneBeforeError(Exception):
+    """A process took a DELETE and died without an answer; the next one found nothing to delete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +59,8 @@ class Line:
     @asynccontextmanager
     async def ask(self, asked: Asked) -> AsyncGenerator[aiohttp.ClientResponse]:
         """The answer, whose head is there. RoleUnavailableError when no process took the request,
-        or none answered in time. Leaving early hangs up."""
+        or none answered in time; GoneBeforeError. Leaving early hangs up."""
+        taken = False
         turns = self.turns(await self.replicas(), asked.shown.within_s)
         for replica, left_s in turns:
             replica.open += 1
@@ -68,10 +74,13 @@ class Line:
             except aiohttp.ClientConnectionError as error:
                 refused(replica)
                 if asked.repeatable or asked.method in SAFE_TO_REPEAT:
+                    taken = True
                     continue
                 raise self.unavailable() from error
             else:
                 try:
+                    if taken and asked.method == "DELETE" and answer.status == MISSING:
+                        raise GoneBeforeError
                     yield answer
                 finally:
                     answer.close()

@@ -1,6 +1,7 @@
 """ChatModel and ModelCatalogue of the processes that run the role inference."""
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -8,7 +9,7 @@ import aiohttp
 import msgspec
 
 from tertulia.adapters.rpc import wire
-from tertulia.adapters.rpc.line import Asked, Line
+from tertulia.adapters.rpc.line import Asked, GoneBeforeError, Line
 from tertulia.adapters.rpc.settings import PeersSettings
 from tertulia.ports.chat_model import (
     ChatRequest,
@@ -94,7 +95,8 @@ class RemoteCatalogue:
         await self._told("POST", f"{CATALOGUE}/{quote(name, safe='')}/use")
 
     async def remove(self, name: str) -> None:
-        await self._told("DELETE", f"{CATALOGUE}/{quote(name, safe='')}")
+        with suppress(GoneBeforeError):
+            await self._told("DELETE", f"{CATALOGUE}/{quote(name, safe='')}")
 
     async def _told(self, method: str, path: str) -> Sequence[CatalogueEntry]:
         asked = _asked(self._issuer, method, path, None, self._settings.answer_s)
