@@ -1,8 +1,9 @@
 """`python -m tests.deploy.engine`: Compose on an engine, from the image's build to a restart.
 
 It builds the image, starts a profile, talks, backs up, takes all containers away and starts them
-anew; what was said must be there. Volumes and containers bear a name of their own and are removed
-at the end. It needs an engine and its images, so it is a command of its own and no test of a run.
+anew; what was said must be there, with `--cassandra` in Cassandra. Volumes and containers bear a
+name of their own and are removed at the end. It needs an engine and its images, so it is a command
+of its own and no test of a run.
 """
 
 import argparse
@@ -33,6 +34,7 @@ BUSES: Final = {
     "kafka": "kafka://kafka:9092",
     "nats": "nats://tertulia:{NATS_PASSWORD}@nats:4222",
 }
+HISTORY: Final = "cassandra://cassandra:9042/tertulia"
 
 
 class EngineError(AssertionError):
@@ -46,7 +48,7 @@ class Engine:
     command: Sequence[str]
     files: Sequence[Path]
     variables: Path
-    profile: str
+    profiles: Sequence[str]
 
     def run(self, *arguments: str, timeout_s: float = UP_S) -> str:
         """What it wrote to stdout; CalledProcessError with what it wrote to stderr."""
@@ -57,7 +59,7 @@ class Engine:
                 *files,
                 f"--env-file={self.variables}",
                 f"--project-name={PROJECT}",
-                f"--profile={self.profile}",
+                *(f"--profile={each}" for each in self.profiles),
                 *arguments,
             ],
             check=True,
@@ -87,6 +89,11 @@ async def check(engine: Engine, url: str) -> None:
         await api.create_conversation(conversation_id)
         with _step("a turn goes through all roles"):
             await _turn(api, conversation_id, "before the restart")
+        if "cassandra" in engine.profiles:
+            with _step("what was said is moved to Cassandra"):
+                moved = engine.tertulia("relay", "messages", "move")
+                found = engine.tertulia("relay", "messages", "check")
+                sys.stdout.write(f"{moved}\n{found}\n")
         with _step("a backup is put into S3"):
             engine.tertulia("relay", "backup")
             sys.stdout.write(engine.tertulia("relay", "backups") + "\n")
@@ -134,16 +141,18 @@ def _step(what: str) -> Generator[None]:
         sys.stdout.flush()
 
 
-def _variables(folder: Path, profile: str, address: str) -> Path:
+def _variables(folder: Path, profiles: Sequence[str], address: str) -> Path:
     """What `secrets.sh` makes, with an answer that needs no model."""
     made = make_variables(folder)
     own = {
-        "COMPOSE_PROFILES": profile,
+        "COMPOSE_PROFILES": ",".join(profiles),
         "MODEL": "echo",
         "PUBLISH": address,
         "PUBLIC_URL": f"http://{address}",
     }
-    if profile in BUSES:
+    if "cassandra" in profiles:
+        own["MESSAGES_URL"] = HISTORY
+    for profile in BUSES.keys() & set(profiles):
         own["BUS_URL"] = BUSES[profile].format_map(made)
     path = folder / "check.env"
     path.write_text("".join(f"{name}={value}\n" for name, value in {**made, **own}.items()))
@@ -154,14 +163,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.deploy.engine")
     parser.add_argument("--compose", default="docker compose", help="the command line of Compose")
     parser.add_argument("--profile", choices=["core", *BUSES], default="core")
+    parser.add_argument("--cassandra", action="store_true", help="and its profile")
     parser.add_argument("--address", default="127.0.0.1:18420", help="where the page is published")
     parser.add_argument("--built", action="store_true", help="the image is there already")
     parser.add_argument("--override", type=Path, action="append", default=[], metavar="FILE")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        variables = _variables(Path(directory), given.profile, given.address)
+        profiles = [given.profile, *(["cassandra"] if given.cassandra else [])]
+        variables = _variables(Path(directory), profiles, given.address)
         files = [COMPOSE, *given.override]
-        engine = Engine(shlex.split(given.compose), files, variables, given.profile)
+        engine = Engine(shlex.split(given.compose), files, variables, profiles)
         try:
             if not given.built:
                 with _step("the image is built"):

@@ -10,6 +10,8 @@ import pytest
 import typer.main
 import yaml
 
+from tertulia.adapters.cassandra.settings import MessagesSettings
+from tertulia.adapters.kafka.settings import KafkaSettings
 from tertulia.adapters.keyfile import EnvironmentVault
 from tertulia.assembly.placement import Placement
 from tertulia.assembly.roles import ROLES, settings_classes
@@ -36,12 +38,15 @@ STARTED: Final[dict[tuple[str, ...], set[str]]] = {
     ("cassandra",): {"cassandra"},
     ("observability",): {"prometheus", "grafana"},
 }
+SUGGESTED: Final = re.compile(r"^# ([A-Z_]+)=(\S+)$", re.MULTILINE)
 SECRET: Final = re.compile(r".*(KEY|PASSWORD|PASS|AUTH|SECRET)$")
 
 
 @pytest.fixture(scope="module")
 def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return make_variables(tmp_path_factory.mktemp("deploy"))
+    """With the lines that are there to be taken, but begin as comments."""
+    suggested = SUGGESTED.findall((DEPLOY / ".env.example").read_text("utf-8"))
+    return make_variables(tmp_path_factory.mktemp("deploy")) | dict(suggested)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +79,13 @@ def test_each_variable_of_a_role_is_a_setting_that_it_may_have(
 ) -> None:
     settings = settings_of(composition.roles[name])
     Placement.of([name]).check(settings)
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_server_of_one_node_is_asked_for_one_copy(composition: Composition, name: str) -> None:
+    settings = settings_of(composition.roles[name])
+    assert settings.of(KafkaSettings).replication == 1
+    assert settings.of(MessagesSettings).copies == 1
 
 
 @pytest.mark.parametrize("name", ROLES)
