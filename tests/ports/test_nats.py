@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 from nats.aio.client import Client
+from nats.errors import ConnectionClosedError
 
 from tertulia.adapters.broker_bus.bus import BrokerBus
 from tertulia.adapters.nats.link import Link
@@ -304,4 +305,17 @@ async def test_a_connection_that_nobody_says_is_lost_is_made_anew(nats: NATS) ->
     second = await link.line()
     assert second is not first
     assert second.client.is_connected
+    await link.close()
+
+
+async def test_who_waits_on_a_connection_that_nobody_says_is_lost_learns_of_it(nats: NATS) -> None:
+    """As one that the driver fails to close in order."""
+    link = Link(nats.url, 20)
+    line = await link.line()
+    waiting = asyncio.create_task(line.answer(asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    await line.client._close(Client.CLOSED, do_cbs=False)  # pyright: ignore[reportPrivateUsage]
+    with pytest.raises(ConnectionClosedError):
+        async with asyncio.timeout(5):
+            await waiting
     await link.close()

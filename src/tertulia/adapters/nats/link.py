@@ -24,6 +24,7 @@ from tertulia.ports.bus import BusUnavailableError
 
 PING_S: Final = 5  # a server that vanished without a word is noticed after three
 CONNECT_S: Final = 2
+LOOK_S: Final = 0.5  # how long a loss that the driver does not tell of may go unnoticed
 
 TROUBLE: Final = (NatsError, OSError, RuntimeError, TimeoutError)
 """Writing to a connection that was lost a moment ago raises RuntimeError."""
@@ -48,17 +49,20 @@ class Line:
 
     @property
     def is_lost(self) -> bool:
-        """The driver does not tell of a connection that was lost while it was made."""
+        """The driver does not always tell: not of a connection that was lost while it was made, nor
+        when it fails while it closes one."""
         return self.lost.is_set() or self.client.is_closed
 
     async def answer(self, asking: Coroutine[Any, Any, T]) -> T:
         """What `asking` returns; ConnectionClosedError as soon as the connection is lost, where the
         driver would wait on."""
         asked, lost = asyncio.ensure_future(asking), asyncio.create_task(self.lost.wait())
+        first = asyncio.FIRST_COMPLETED
         try:
-            await asyncio.wait({asked, lost}, return_when=asyncio.FIRST_COMPLETED)
-            if not asked.done():
-                raise ConnectionClosedError
+            while not asked.done():
+                await asyncio.wait({asked, lost}, return_when=first, timeout=LOOK_S)
+                if not asked.done() and self.is_lost:
+                    raise ConnectionClosedError
             return asked.result()
         finally:
             for task in (asked, lost):
