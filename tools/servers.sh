@@ -55,7 +55,7 @@ fetch_jars() {
   "$python" tools/jars.py
 }
 
-need chromium chromium chromium-browser google-chrome
+need chromium-headless-shell chromium-headless-shell chromium chromium-browser google-chrome
 need gcc cc
 need libc6-dev /usr/include/stdio.h
 need libfaketime /usr/lib/*/faketime/libfaketimeMT.so.1

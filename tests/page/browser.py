@@ -6,7 +6,13 @@ from typing import Final, TypedDict
 
 from playwright.sync_api import Browser, BrowserContext, Playwright, StorageState, ViewportSize
 
-NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+NAMES: Final = (
+    "chromium-headless-shell",  # without a window of its own to draw
+    "chromium",
+    "chromium-browser",
+    "google-chrome-stable",
+    "google-chrome",
+)
 ARGUMENTS: Final = (
     "--no-sandbox",
     "--disable-gpu",
