@@ -64,6 +64,7 @@ need redis-server redis-server
 need rabbitmq-server rabbitmq-server
 need nats-server nats-server
 need mariadb-server mariadbd
+need prometheus prometheus
 need procps ps
 need openjdk-17-jre-headless java
 

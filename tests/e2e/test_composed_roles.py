@@ -13,10 +13,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import aiohttp
-import httpx
 import pytest
-from prometheus_client import Metric
-from prometheus_client.parser import text_string_to_metric_families
+import yaml
 
 from tests.deploy.composition import DEPLOY, Composition, health_command, image_host, make_variables
 from tests.e2e.api import Api
@@ -24,7 +22,10 @@ from tests.e2e.keeping import done
 from tests.e2e.role import RoleProcess
 from tests.e2e.server import environment, tertulia
 from tests.ports.blob_places import address
+from tests.servers.fixtures import Private
 from tests.servers.postgresql import PostgreSQL
+from tests.servers.process import wait_until
+from tests.servers.prometheus import Prometheus
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.redis import Redis
 from tests.servers.s3 import S3
@@ -32,7 +33,8 @@ from tests.servers.s3 import S3
 pytestmark = pytest.mark.server
 
 PEER: Final = re.compile(r"http://(\w+):8420")
-METRIC: Final = re.compile(r"\b(tertulia_\w+?)(?:_bucket|_count|_sum)?\b(?=[\[{)\s]|$)")
+METRIC: Final = re.compile(r"\b(tertulia_\w+?)(?:_bucket|_count|_sum)?\b")
+SCRAPED_S: Final = 60.0
 
 
 @dataclass
@@ -89,22 +91,22 @@ def places(
         }
 
 
-async def test_the_services_hold_a_turn_are_seen_to_live_and_are_backed_up(
-    tmp_path: Path, places: dict[str, str]
+async def test_the_services_hold_turns_are_watched_and_are_backed_up(
+    tmp_path: Path, places: dict[str, str], private: Private
 ) -> None:
+    prometheus = private(Prometheus)
+    configuration = (DEPLOY / "prometheus.yml").read_text()
+    prometheus.configure(configuration)
     with composed(tmp_path, places) as up:
+        prometheus.configure(aimed(configuration, up.processes))
         gateway, variables = up.processes["gateway"], up.variables["gateway"]
-        await hold_a_turn(gateway, variables)
+        await hold_turns(gateway, variables)
         assert {name: health(each) for name, each in up.processes.items()} == dict.fromkeys(
             up.processes, 0
         )
-        told = {
-            n: each for process in up.processes.values() for n, each in metrics(process).items()
-        }
-        for name, labels in shown():
-            assert name in told
-            known = [set(sample.labels) for sample in told[name].samples]
-            assert not known or any(labels <= each | {"role", "job"} for each in known)
+        hold_what_is_shown(prometheus)
+        seen = {each["metric"]["role"]: each["value"][1] for each in prometheus.query("up")}
+        assert seen == dict.fromkeys(up.processes, "1")
 
         url = done("backup", home=gateway.home, variables=variables).partition(" ")[0]
         assert url.startswith(places["TERTULIA_BLOBS_URL"].partition("?")[0] + "/backups/")
@@ -115,19 +117,20 @@ async def test_the_services_hold_a_turn_are_seen_to_live_and_are_backed_up(
         assert health(gateway) == 1
 
 
-async def hold_a_turn(gateway: RoleProcess, variables: Mapping[str, str]) -> None:
+async def hold_turns(gateway: RoleProcess, variables: Mapping[str, str]) -> None:
     made = tertulia("token", "create", home=gateway.home, variables=variables)
     assert made.returncode == 0, made.stderr
     async with aiohttp.ClientSession() as http:
         api = Api(http, gateway.url, made.stdout.strip())
         conversation = await api.create_conversation(str(uuid4()))
-        turn = await api.send_turn(conversation.id, str(uuid4()), "said over every server")
-        async with api.stream(turn.reply, None, "sse") as events:
-            async for event in events:
-                if event.event == "end":
-                    break
-        reply = await api.message(turn.reply)
-        assert (reply.status, reply.text) == ("complete", "said over every server")
+        for text in ("said over every server", "and said again"):
+            turn = await api.send_turn(conversation.id, str(uuid4()), text)
+            async with api.stream(turn.reply, None, "sse") as events:
+                async for event in events:
+                    if event.event == "end":
+                        break
+            reply = await api.message(turn.reply)
+            assert (reply.status, reply.text) == ("complete", text)
 
 
 def health(process: RoleProcess) -> int:
@@ -138,24 +141,32 @@ def health(process: RoleProcess) -> int:
     return ended.returncode
 
 
-def metrics(process: RoleProcess) -> dict[str, Metric]:
-    """What a process tells of itself, by the names that queries have."""
-    text = httpx.get(f"{process.url}/metrics").raise_for_status().text
-    return {
-        f"{each.name}_total" if each.type == "counter" else each.name: each
-        for each in text_string_to_metric_families(text)
-    }
+def hold_what_is_shown(prometheus: Prometheus) -> None:
+    """Every query of the dashboard finds something, by names that there are."""
+
+    def empty() -> set[str]:
+        return {query for query in shown() if not prometheus.query(query)}
+
+    assert wait_until(lambda: not empty(), SCRAPED_S), empty()
+    assert set(METRIC.findall(" ".join(shown()))) <= prometheus.known()
 
 
-def shown() -> list[tuple[str, set[str]]]:
-    """The metrics of the dashboard, with the labels that it divides each by."""
+def aimed(configuration: str, processes: Mapping[str, RoleProcess]) -> str:
+    """Prometheus' configuration with the processes' addresses where it asks Compose for them."""
+    aimed = yaml.safe_load(configuration)
+    aimed["global"]["scrape_interval"] = "1s"
+    [job] = aimed["scrape_configs"]
+    del job["dns_sd_configs"]
+    job["static_configs"] = [
+        {"targets": [urlsplit(each.url).netloc], "labels": {"__meta_dns_name": name}}
+        for name, each in processes.items()
+    ]
+    return yaml.safe_dump(aimed)
+
+
+def shown() -> list[str]:
+    """The queries of the dashboard."""
     dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "tertulia.json").read_text())
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     assert len(queries) >= 15
-    found: list[tuple[str, set[str]]] = []
-    for query in queries:
-        by = re.search(r"by \(([^)]*)\)", query)
-        labels = {each.strip() for each in by[1].split(",")} - {"le"} if by else set[str]()
-        found += [(name, labels) for name in METRIC.findall(query)]
-    assert len(found) >= 15
-    return found
+    return queries
