@@ -225,6 +225,29 @@ async def test_what_is_gone_when_its_deletion_is_repeated_was_deleted() -> None:
         assert (await http.delete("/api/x")).status_code == 404
 
 
+async def test_what_a_process_takes_over_a_kept_connection_and_dies_of_was_deleted() -> None:
+    kept, gone = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        kept.set()
+        await reader.readuntil(b"\r\n\r\n")
+        server.close()
+        writer.close()
+        gone.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, house(1, more=[url]) as made, client(made) as http, asyncio.timeout(30):
+        while not kept.is_set():
+            await http.get("/api/x")
+        said: list[int] = []
+        while not gone.is_set():
+            said.append((await http.delete("/api/x")).status_code)
+        assert said == [*[404] * (len(said) - 1), 204]
+
+
 @asynccontextmanager
 async def dying() -> AsyncGenerator[str]:
     """A process that takes a request and is gone."""
