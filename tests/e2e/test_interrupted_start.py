@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,14 @@ MOMENTS = [
 ]
 PATIENCE_S = 60  # one that goes on is killed, and so found out
 ENDS = {signal.SIGINT: {-signal.SIGINT, 130}, signal.SIGTERM: {-signal.SIGTERM}}
+
+
+@pytest.fixture(autouse=True)
+def heeded() -> Iterator[None]:
+    """What is run in the background may be told to ignore Ctrl-C, and its children with it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
