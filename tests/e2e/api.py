@@ -57,6 +57,13 @@ class MessagePage(msgspec.Struct, frozen=True):
     feed_seq: int
 
 
+def unrepeated(http: aiohttp.ClientSession) -> aiohttp.ClientSession:
+    """One that tells of every request that broke off: by itself it sends again what does no harm,
+    and a deletion, which then finds nothing."""
+    http._retry_connection = False  # pyright: ignore[reportPrivateUsage]  no other way
+    return http
+
+
 class _Frame(msgspec.Struct, frozen=True):
     event: str
     data: msgspec.Raw = msgspec.Raw(b"{}")

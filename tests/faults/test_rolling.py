@@ -8,7 +8,7 @@ from uuid import UUID
 import aiohttp
 import pytest
 
-from tests.e2e.api import Api
+from tests.e2e.api import Api, unrepeated
 from tests.e2e.fleet import fleet
 from tests.faults.rolling.account import Account, Stop, summary
 from tests.faults.rolling.campaign import Plan, Rolling
@@ -42,7 +42,8 @@ async def test_nobody_is_turned_away_while_every_process_is_exchanged(
     assert account.resumed > 0
 
 
-async def test_what_broke_off_is_told_with_its_connection() -> None:
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_what_broke_off_is_told_with_its_connection(method: str) -> None:
     """A listener that answers one request of each connection, and hangs up at the second."""
     account = Account()
 
@@ -57,13 +58,13 @@ async def test_what_broke_off_is_told_with_its_connection() -> None:
         aiohttp.ClientSession(trace_configs=[watching()]) as http,
     ):
         host, port = server.sockets[0].getsockname()
-        api = Api(http, f"http://{host}:{port}", token="")
+        api = Api(unrepeated(http), f"http://{host}:{port}", token="")
         person = Person(api, account, random.Random(1))  # noqa: S311  it draws nothing
         for _ in range(2):
-            await person.ask(lambda: api.request("POST", f"/api/{UUID(int=1)}/turns"))
+            await person.ask(lambda: api.request(method, f"/api/{UUID(int=1)}/turns"))
     assert account.requests == 3
     assert account.failures == {
-        "ServerDisconnectedError of POST /api/…/turns on a kept connection": 1
+        f"ServerDisconnectedError of {method} /api/…/turns on a kept connection": 1
     }
 
 

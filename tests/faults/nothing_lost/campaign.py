@@ -11,7 +11,7 @@ from typing import Final
 
 import aiohttp
 
-from tests.e2e.api import Api
+from tests.e2e.api import Api, unrepeated
 from tests.faults.nothing_lost.client import Client
 from tests.faults.nothing_lost.deaths import PROCESS, Death, schedule, volley
 from tests.faults.nothing_lost.ledger import Budget, Ledger
@@ -73,7 +73,7 @@ class Campaign:
                 talking: set[asyncio.Task[None]] = set()
                 for _ in range(self.plan.clients):
                     chance = random.Random(self.chance.random())  # noqa: S311
-                    api = Api(http, self.stand.doors, self.stand.token)
+                    api = Api(unrepeated(http), self.stand.doors, self.stand.token)
                     client = Client(api, self.ledger, self.budget, chance)
                     talking.add(group.create_task(client.run()))
                 await self._reap()

@@ -14,7 +14,7 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from tests.e2e.api import Api
+from tests.e2e.api import Api, unrepeated
 from tests.e2e.echo_text import echoed
 from tests.e2e.fleet import Fleet
 from tests.e2e.role import RoleProcess
@@ -123,7 +123,8 @@ class Rolling:
         http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0), trace_configs=[watching()]
         )
-        api = Api(await stack.enter_async_context(http), self._service.url, self.fleet.token)
+        await stack.enter_async_context(unrepeated(http))
+        api = Api(http, self._service.url, self.fleet.token)
         return Person(api, self.account, random.Random(self._chance.random()))  # noqa: S311
 
     @asynccontextmanager
