@@ -1,6 +1,6 @@
 """Token streams across processes: what they cost in memory, over Redis, and over bare redis-py.
 
-32 streams of a token each 10 ms. A reader's latency is from before the append to its part; CPU is
+Streams of a token each 10 ms. A reader's latency is from before the append to its part; CPU is
 that of the processes that write and read together, for each token of one stream.
 """
 
@@ -29,6 +29,9 @@ from tertulia.kit.clock import SystemClock
 from tertulia.ports.token_stream import TokenStream
 
 STREAMS: Final = 32
+STREAMS_EACH: Final = 8  # where each process has as many to read
+COUNTS: Final = (1, 2, 4, 8)
+FLAT: Final = 1.2
 TOKENS: Final = 400
 PACE_S: Final = 0.01
 TEXT: Final = "token "
@@ -37,7 +40,7 @@ PATIENCE_S: Final = 10.0
 
 
 def measure() -> list[Figure]:
-    """Each of 32 streams has one reader; the readers are in as many processes as is said."""
+    """Each stream has one reader; the readers are in as many processes as is said."""
     import uvloop
 
     with (
@@ -70,40 +73,62 @@ async def _measure(url: str) -> list[Figure]:
         f"in memory {memory.cpu_us:.0f} µs, p50 {memory.p50_ms:.2f} ms; "
         f"redis-py p50 {bare.p50_ms:.2f} ms"
     )
-    ours = {count: await _redis(url, count) for count in (1, 2, 4)}
+    divided = {count: await _redis(url, count, STREAMS) for count in COUNTS}
+    one_load = {count: await _redis(url, count, count * STREAMS_EACH) for count in COUNTS}
     return [
-        at_most(
-            f"a token over Redis, readers in {count} other process{'es' if count > 1 else ''}",
-            result.cpu_us,
-            "µs CPU",
-            100,
-            bare=f"{bare.cpu_us:.0f} µs (PUBLISH by redis-py)",
-            note=f"latency p50 {result.p50_ms:.2f} ms, p99 {result.p99_ms:.2f} ms; {note}",
-        )
-        for count, result in ours.items()
+        *(
+            at_most(
+                f"a token over Redis, {STREAMS} readers in {_others(count)}",
+                result.cpu_us,
+                "µs CPU",
+                100,
+                bare=f"{bare.cpu_us:.0f} µs (PUBLISH by redis-py)",
+                note=f"{result.latency}; {note}",
+            )
+            for count, result in divided.items()
+        ),
+        *(
+            at_most(
+                f"the same, {STREAMS_EACH} readers in each of {_others(count)}, against one",
+                result.cpu_us / one_load[COUNTS[0]].cpu_us,
+                "times",
+                FLAT,
+                note=f"{result.cpu_us:.0f} µs CPU; {result.latency}",
+            )
+            for count, result in one_load.items()
+            if count > COUNTS[0]
+        ),
     ]
+
+
+def _others(count: int) -> str:
+    return f"{count} other process{'es' if count > 1 else ''}"
 
 
 class Result:
     """Of one run."""
 
-    def __init__(self, latencies_s: Sequence[float], cpu_s: float) -> None:
-        self.cpu_us = cpu_s / (STREAMS * TOKENS) * 1e6
+    def __init__(self, latencies_s: Sequence[float], cpu_s: float, streams: int) -> None:
+        self.cpu_us = cpu_s / (streams * TOKENS) * 1e6
         self.p50_ms = statistics.median(latencies_s) * 1000
         self.p99_ms = percentile(sorted(each * 1000 for each in latencies_s), 0.99)
+
+    @property
+    def latency(self) -> str:
+        return f"latency p50 {self.p50_ms:.2f} ms, p99 {self.p99_ms:.2f} ms"
 
 
 async def _memory() -> Result:
     stream = MemoryTokenStream(SystemClock(), max_bytes=BOUND, kept_s=60)
-    return await _run(stream, [stream])
+    return await _run(stream, [stream], STREAMS)
 
 
-async def _redis(url: str, count: int) -> Result:
+async def _redis(url: str, count: int, streams: int) -> Result:
     """Links of one process stand for processes: what they do is the same, and is added up."""
     vault = MemoryVault()
     async with AsyncExitStack() as stack:
         opened = [await stack.enter_async_context(_stream(url, vault)) for _ in range(count + 1)]
-        return await _run(opened[0], opened[1:])
+        return await _run(opened[0], opened[1:], streams)
 
 
 @asynccontextmanager
@@ -119,10 +144,10 @@ async def _stream(url: str, vault: MemoryVault) -> AsyncGenerator[TokenStream]:
         yield opened
 
 
-async def _run(writer: TokenStream, readers: Sequence[TokenStream]) -> Result:
+async def _run(writer: TokenStream, readers: Sequence[TokenStream], streams: int) -> Result:
     sent: dict[tuple[int, int], float] = {}
     latencies: list[float] = []
-    ids = [MessageId(f"{time.time_ns()}-{number}") for number in range(STREAMS)]
+    ids = [MessageId(f"{time.time_ns()}-{number}") for number in range(streams)]
 
     async def write(number: int) -> None:
         for token in range(TOKENS):
@@ -147,7 +172,7 @@ async def _run(writer: TokenStream, readers: Sequence[TokenStream]) -> Result:
 
     for each in ids:
         await writer.begin(each, 1, "")
-    return Result(latencies, await _timed(write, read))
+    return Result(latencies, await _timed(streams, write, read), streams)
 
 
 async def _bare(url: str) -> Result:
@@ -174,14 +199,14 @@ async def _bare(url: str) -> Result:
                 count += 1
                 latencies.append(time.perf_counter() - float(message["data"].split()[0]))
 
-    cpu_s = await _timed(write, read)
+    cpu_s = await _timed(STREAMS, write, read)
     await heard.aclose()
     await client.aclose()
-    return Result(latencies, cpu_s)
+    return Result(latencies, cpu_s, STREAMS)
 
 
-async def _timed(*kinds: Callable[[int], Awaitable[None]]) -> float:
+async def _timed(streams: int, *kinds: Callable[[int], Awaitable[None]]) -> float:
     """CPU seconds of this process while all streams are written and read."""
     began = time.process_time()
-    await asyncio.gather(*(kind(number) for kind in reversed(kinds) for number in range(STREAMS)))
+    await asyncio.gather(*(kind(number) for kind in reversed(kinds) for number in range(streams)))
     return time.process_time() - began

@@ -3,7 +3,7 @@ each role uses for one, and what becomes of that cost as processes are added."""
 
 from typing import Final
 
-from bench.figures import Figure, at_most
+from bench.figures import Figure
 from bench.fleet import SERVERS, Fleet, Servers, alike, apart, pid_cpu_s, servers
 from bench.load import LoadResult
 from bench.processes import family_cpu_s, percentile
@@ -30,15 +30,26 @@ def measure() -> list[Figure]:
         figures += busy("PostgreSQL + RabbitMQ + Redis, five processes", fleet)
         figures += by_part(fleet, behind, CALM_USERS)
         figures += by_part(fleet, behind, BUSY_USERS)
+    return figures + growths()
+
+
+def growths() -> list[Figure]:
+    """A process does for many at once what it does for one, so it matters whether each has as much
+    to do, or a load is divided among them."""
     one_each: dict[int, float] = {}
+    many_each: dict[int, float] = {}
     divided: dict[int, float] = {}
     for count in COUNTS:
         with servers() as behind, alike(count, behind.variables) as fleet:
             talk(fleet, WARM_UP_USERS, WARM_UP_S * count)
             one_each[count] = cost_ms(fleet, count, LONG_S)
+            many_each[count] = cost_ms(fleet, count * CALM_USERS, SECONDS)
             divided[count] = cost_ms(fleet, CALM_USERS, SECONDS)
-    figures += growth(one_each, "a user for each")
-    return [*figures, *growth(divided, f"{CALM_USERS} users divided among them")]
+    return [
+        *growth(one_each, "a user for each"),
+        *growth(many_each, f"{CALM_USERS} users for each"),
+        *growth(divided, f"{CALM_USERS} users divided among them", has_goal=False),
+    ]
 
 
 def busy(name: str, fleet: Fleet) -> list[Figure]:
@@ -101,16 +112,15 @@ def cost_ms(fleet: Fleet, users: int, seconds: float) -> float:
     return (fleet.cpu_s() - before) / result.answers * 1000
 
 
-def growth(costs: dict[int, float], load: str) -> list[Figure]:
-    """A process does for many at once what it does for one, so it matters whether each has as much
-    to do, or a load is divided among them."""
+def growth(costs: dict[int, float], load: str, *, has_goal: bool = True) -> list[Figure]:
     one = costs[COUNTS[0]]
     return [
-        at_most(
-            f"a turn's CPU with {count} processes, against one; {load}",
-            cost / one,
-            "times",
-            FLAT,
+        Figure(
+            name=f"a turn's CPU with {count} processes, against one; {load}",
+            value=cost / one,
+            unit="times",
+            goal=f"≤ {FLAT:g}" if has_goal else "",
+            met=cost / one <= FLAT if has_goal else None,
             note=f"{cost:.1f} ms, {one:.1f} ms with one; each process has all roles",
         )
         for count, cost in costs.items()
