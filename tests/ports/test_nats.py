@@ -11,6 +11,8 @@ from typing import Any, Final
 import pytest
 from nats.aio.client import Client
 from nats.errors import ConnectionClosedError
+from nats.js.api import ConsumerConfig
+from nats.js.errors import NotFoundError
 
 from tertulia.adapters.broker_bus.bus import BrokerBus
 from tertulia.adapters.nats.link import Link
@@ -318,4 +320,20 @@ async def test_who_waits_on_a_connection_that_nobody_says_is_lost_learns_of_it(n
     with pytest.raises(ConnectionClosedError):
         async with asyncio.timeout(5):
             await waiting
+    await link.close()
+
+
+async def test_a_consumer_that_the_server_cannot_describe_any_more_is_gone(
+    nats: NATS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when its stream is deleted while it is made; seen once, with a server 2.9."""
+    link = Link(nats.url, 20)
+    line = await link.line()
+
+    async def nothing(*_: object, **__: object) -> dict[str, object]:
+        return {"type": "io.nats.jetstream.api.v1.consumer_create_response"}
+
+    monkeypatch.setattr(line.js, "_api_request", nothing)
+    with pytest.raises(NotFoundError):
+        await line.consumer("stream", ConsumerConfig(durable_name="name"))
     await link.close()

@@ -16,7 +16,7 @@ from nats.errors import ConnectionClosedError
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, ConsumerInfo
-from nats.js.errors import APIError
+from nats.js.errors import APIError, NotFoundError
 
 from tertulia.kit.tasks import uninterrupted
 from tertulia.ports.broker_trouble import unavailable
@@ -75,8 +75,12 @@ class Line:
         return await self.client.subscribe(inbox, cb=on_message)  # pyright: ignore[reportUnknownMemberType]  its annotations are partial
 
     async def consumer(self, stream: str, config: ConsumerConfig) -> ConsumerInfo:
-        """Make it, or give an existing one this configuration."""
-        return await self.answer(self.js.add_consumer(stream, config))  # pyright: ignore[reportUnknownMemberType]  its annotations are partial
+        """Make it, or give an existing one this configuration. NotFoundError also when the stream
+        is deleted meanwhile."""
+        try:
+            return await self.answer(self.js.add_consumer(stream, config))  # pyright: ignore[reportUnknownMemberType]  its annotations are partial
+        except TypeError as error:  # the server answered well, but had nothing left to describe
+            raise NotFoundError from error
 
 
 @dataclass(slots=True)
