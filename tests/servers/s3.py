@@ -20,6 +20,8 @@ SIGNED: Final = {
     "Authorization": f"AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/s3/aws4_request"
 }
 PROGRAM: Final = Path(sys.executable).with_name("moto_server")
+ANSWER_S: Final = 60.0
+"""Its first answer takes seventy times as long as the next: seconds, when all is busy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,24 +53,28 @@ class S3(Server):
     def bucket(self) -> Generator[Bucket]:
         """A fresh bucket, gone at the end with all that is in it."""
         name = f"test-{uuid.uuid4().hex}"
-        httpx.put(f"{self.endpoint}/{name}", headers=SIGNED).raise_for_status()
+        self._ask("PUT", name)
         try:
             yield Bucket(endpoint=self.endpoint, name=name)
         finally:
             if self.is_running:
                 self._remove(name)
 
-    def _remove(self, name: str) -> None:
-        bucket = f"{self.endpoint}/{name}"
+    def _remove(self, bucket: str) -> None:
         while keys := self._keys(bucket):
             for key in keys:
-                httpx.delete(f"{bucket}/{quote(key)}", headers=SIGNED).raise_for_status()
-        httpx.delete(bucket, headers=SIGNED).raise_for_status()
+                self._ask("DELETE", f"{bucket}/{quote(key)}")
+        self._ask("DELETE", bucket)
 
     def _keys(self, bucket: str) -> list[str]:
         """Those of the first page."""
-        listed = ET.fromstring(httpx.get(bucket, headers=SIGNED).raise_for_status().text)  # noqa: S314  moto's
+        listed = ET.fromstring(self._ask("GET", bucket))  # noqa: S314  moto's
         return [key.text or "" for key in listed.iterfind("{*}Contents/{*}Key")]
+
+    def _ask(self, method: str, path: str) -> str:
+        url = f"{self.endpoint}/{path}"
+        answer = httpx.request(method, url, headers=SIGNED, timeout=ANSWER_S)
+        return answer.raise_for_status().text
 
     def run(self) -> Run:
         return Run(command=[PROGRAM, "-H", self.place.address, "-p", str(self.port)])
