@@ -4,7 +4,7 @@ import contextlib
 import json
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from tertulia.kit.crash_points import VARIABLE
@@ -69,12 +69,10 @@ class Supervised:
         self._thread.join()
 
     def close(self) -> None:
-        """End it for good; what it said in all its lives is left in its home."""
+        """End it for good."""
         self._is_over.set()
         self.kill()
         self._thread.join()
-        said = "".join(f"{json.dumps(line)}\n" for line in self.process.lines)
-        (self.process.home / "log.jsonl").write_text(said)
 
     @property
     def _is_up(self) -> bool:
@@ -101,15 +99,22 @@ class Supervised:
                 process.wait()
             was_up = self._up is not None
             code = self.process.end(signal.SIGKILL)
+            last = self._keep_log()
             if code == KILLED and self._armed is armed:
                 self._armed = dict[str, str]()
             self._note(up=None, killed=code == KILLED)
             if code == KILLED or (code == 0 and self._is_over.is_set()):
                 continue
             if was_up:
-                last = self.process.lines[-1:]
                 self.complaints.append(f"{self.name} ended by itself with {code}: {last}")
             self._is_over.wait(AGAIN_S)
+
+    def _keep_log(self) -> Sequence[Mapping[str, object]]:
+        """The last line."""
+        lines, self.process.lines = self.process.lines, []
+        with (self.process.home / "log.jsonl").open("a") as log:
+            log.writelines(f"{json.dumps(line)}\n" for line in lines)
+        return lines[-1:]
 
     def _note(self, *, up: int | None, killed: bool = False) -> None:
         with self._changed:
