@@ -263,12 +263,19 @@ async def on_rabbitmq(request: pytest.FixtureRequest, folder: Path) -> AsyncGene
 
 @asynccontextmanager
 async def nats_broker(
-    url: str, leases: Leases | None = None, *, confirm_s: float = 10, ack_s: float = 30
+    url: str,
+    leases: Leases | None = None,
+    *,
+    confirm_s: float = 10,
+    ack_s: float = 30,
+    answer_s: float = 0.5,
 ) -> AsyncGenerator[Broker]:
     from tertulia.adapters.nats.broker import open_nats
     from tertulia.adapters.nats.settings import NatsSettings
 
-    settings = NatsSettings(partitions=3, share_s=0.3, heartbeat_s=0.2, answer_s=0.5, ack_s=ack_s)
+    settings = NatsSettings(
+        partitions=3, share_s=0.3, heartbeat_s=0.2, answer_s=answer_s, ack_s=ack_s
+    )
     async with open_nats(
         url, leases or MemoryLeases(CLOCK), settings, name=NAME, confirm_s=confirm_s
     ) as broker:
@@ -300,12 +307,12 @@ async def on_nats(request: pytest.FixtureRequest, folder: Path) -> AsyncGenerato
         yield line
 
 
-async def push_to(client: Any, subject: str, take: Callable[[Any], Awaitable[None]]) -> None:
-    """Consume as a process does that will never say what became of it."""
+async def push_to(client: Any, subject: str, take: Callable[[Any], Awaitable[None]]) -> Any:
+    """Consume as a process does that will never say what became of it; the subscription."""
     from nats.js.api import ConsumerConfig
 
     inbox = client.new_inbox()
-    await client.subscribe(inbox, cb=take)
+    subscription = await client.subscribe(inbox, cb=take)
     config = ConsumerConfig(
         durable_name=subject.removeprefix(f"{NAME}.").replace(".", "_"),
         deliver_subject=inbox,
@@ -315,6 +322,7 @@ async def push_to(client: Any, subject: str, take: Callable[[Any], Awaitable[Non
         idle_heartbeat=0.2,
     )
     await client.jetstream().add_consumer(NAME, config)
+    return subscription
 
 
 @asynccontextmanager

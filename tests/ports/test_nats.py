@@ -27,6 +27,7 @@ from tests.servers.nats import NATS, SecureNATS
 pytestmark = pytest.mark.server
 
 WINDOW: Final = 14  # of a concurrency of 4
+SUBJECT: Final = f"{NAME}.inference=2Eassistant=2Ew-1=2Epods.0"  # of WORKER
 
 
 @pytest.fixture
@@ -213,13 +214,41 @@ async def test_a_topic_is_taken_over_from_a_process_that_hangs(
     sent = [parcel(topic=WORKER) for _ in range(3)]
     for each in sent:
         await broker.publish([each])
-    await push_to(hung, f"{NAME}.inference=2Eassistant=2Ew-1=2Epods.0", take)
+    await push_to(hung, SUBJECT, take)
     await taken.wait()
     heard = Heard()
     async with consuming(BrokerBus(broker, house.store, CLOCK, SETTINGS), heard, topic=WORKER):
         await heard.until(3)
     assert heard.ids == [each.id for each in sent]
     await hung.close()
+
+
+async def test_a_process_that_leaves_while_it_is_asked_is_not_waited_for(
+    nats: NATS, house: House
+) -> None:
+    """The question reaches its connection, but nobody there any more."""
+    from nats.aio.client import Client
+
+    leaving: Any = Client()
+    await leaving.connect(nats.url)
+
+    async def leave(message: Any) -> None:
+        is_question = message.subject != SUBJECT and not message.headers
+        if is_question:
+            await subscription.unsubscribe()
+
+    async with nats_broker(nats.url, answer_s=120) as broker:
+        sent = parcel(topic=WORKER)
+        await broker.publish([sent])
+        subscription = await push_to(leaving, SUBJECT, leave)
+        heard = Heard()
+        async with (
+            asyncio.timeout(30),
+            consuming(BrokerBus(broker, house.store, CLOCK, SETTINGS), heard, topic=WORKER),
+        ):
+            await heard.until(1)
+    assert heard.ids == [sent.id]
+    await leaving.close()
 
 
 async def test_a_topic_is_left_to_a_process_that_lives(nats: NATS, broker: Broker) -> None:

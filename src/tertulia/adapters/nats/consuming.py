@@ -1,5 +1,6 @@
 """Consuming the subjects of a topic that are ours."""
 
+import asyncio
 from contextlib import suppress
 from typing import Final
 
@@ -20,6 +21,8 @@ from tertulia.ports.broker import Hands
 from tertulia.ports.broker_shares import Division, consume_shares
 
 FLUSH_S: Final = 2
+ASK_AGAIN_S: Final = 0.5
+"""How long to wait for a process's answer until it is asked again; doubles with each time."""
 NAME_IN_USE: Final = 10013  # the server's own code
 
 log = structlog.stdlib.get_logger(__name__)
@@ -121,11 +124,17 @@ class Consumption:
 
 
 async def _hangs(line: Line, inbox: str, within_s: float) -> bool:
-    """Whether somebody listens there who does not answer."""
+    """Whether somebody listens there who does not answer. Who asks just when a process leaves may
+    be neither answered nor told that nobody is there; who asks again is told."""
+    asking_s = ASK_AGAIN_S
     try:
-        await line.answer(line.client.request(inbox, timeout=within_s))
+        async with asyncio.timeout(within_s):
+            while True:
+                with suppress(NatsTimeoutError):
+                    await line.answer(line.client.request(inbox, timeout=asking_s))
+                    return False
+                asking_s *= 2
     except NoRespondersError:
         return False
-    except NatsTimeoutError:
+    except TimeoutError:
         return True
-    return False
