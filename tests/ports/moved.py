@@ -24,8 +24,9 @@ T = TypeVar("T")
 AT_ONCE = ChosenHistory(move_after=timedelta(0), erase_after=timedelta(0))
 
 
-def on_cassandra(url: str) -> AbstractAsyncContextManager[HistoryLog]:
-    return open_cassandra(MessagesSettings(url=SecretStr(url)), SystemClock())
+def on_cassandra(url: str, **others: Any) -> AbstractAsyncContextManager[HistoryLog]:
+    """`others`: what else the settings say."""
+    return open_cassandra(MessagesSettings(url=SecretStr(url), **others), SystemClock())
 
 
 def beside(store: Store, log: HistoryLog, chosen: ChosenHistory = AT_ONCE) -> MovingStore:

@@ -16,6 +16,8 @@ from tertulia.adapters.memory.history import MemoryHistory
 from tertulia.ports.history import HistoryLog, HistoryUnavailableError, TextKey
 from tests.ports.moved import on_cassandra
 from tests.ports.stores import on_its_server
+from tests.servers.cassandra import SecuredCassandraNode
+from tests.servers.fixtures import Private
 
 
 @asynccontextmanager
@@ -140,5 +142,23 @@ async def test_what_one_process_has_kept_another_fetches(keyspace: str) -> None:
 async def test_a_cluster_that_is_not_there_is_unavailable() -> None:
     async with on_cassandra("cassandra://127.0.0.1:1/nowhere") as log:
         for _ in range(2):
+            with pytest.raises(HistoryUnavailableError):
+                await log.check()
+
+
+@pytest.mark.server
+async def test_users_sign_in_over_tls(private: Private) -> None:
+    server = private(SecuredCassandraNode)
+    key, text = text_of()
+    trusting = {"tls": True, "tls_ca": server.authorities}
+    async with on_cassandra(server.url, copies=1, **trusting) as log:
+        await log.keep({key: text})
+        assert await log.fetch([key]) == {key: text}
+    wrong = server.url.replace(":cassandra@", ":wrong@")
+    async with on_cassandra(wrong, **trusting) as log:
+        with pytest.raises(HistoryUnavailableError, match="the user or the password"):
+            await log.check()
+    for distrusting in ({"tls": True}, {}):
+        async with on_cassandra(server.url, **distrusting) as log:
             with pytest.raises(HistoryUnavailableError):
                 await log.check()

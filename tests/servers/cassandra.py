@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 from tests.servers import java
+from tests.servers.identity import self_signed
 from tests.servers.process import Place, Run, Server, ServerDiedError, find_program, wait_until
 from tests.servers.session import Lock, Session
 
@@ -22,6 +24,10 @@ for part in ("cluster", "policies", "query"):
 
 ADDRESSES: Final = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 STARTED: Final = "Startup complete"
+USER_MADE: Final = "Created default superuser role"
+SEEDS: Final = "org.apache.cassandra.locator.SimpleSeedProvider"
+KEYSTORE: Final = "keystore.p12"
+PASSWORD: Final = "keystore"  # of a key that is made for a test
 WHOLE_S: Final = 60.0
 COPIES: Final = "{{'class': 'NetworkTopologyStrategy', 'replication_factor': {}}}"
 SCHEMA: Final = "SELECT schema_version FROM system.local"
@@ -72,6 +78,7 @@ LOGGING: Final = """\
   </appender>
   <root level="WARN"><appender-ref ref="OUT"/></root>
   <logger name="org.apache.cassandra.service.CassandraDaemon" level="INFO"/>
+  <logger name="org.apache.cassandra.auth.CassandraRoleManager" level="INFO"/>
 </configuration>
 """
 
@@ -93,7 +100,7 @@ class CassandraNode(Server):
         return java.is_installed("cassandra") and all(map(_is_ours, ADDRESSES))
 
     def prepare(self) -> None:
-        (self.place.folder / "cassandra.yaml").write_text(json.dumps(self._settings(), indent=1))
+        (self.place.folder / "cassandra.yaml").write_text(json.dumps(self.settings(), indent=1))
         (self.place.folder / "logback.xml").write_text(LOGGING)
 
     def run(self) -> Run:
@@ -126,7 +133,8 @@ class CassandraNode(Server):
     def is_ready(self) -> bool:
         return self.accepts() and STARTED in self.said()
 
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """Its `cassandra.yaml`."""
         port, storage = self.place.ports
         number = ADDRESSES.index(self.place.address)
         seeds = ",".join(f"{address}:{storage}" for address in ADDRESSES)
@@ -136,10 +144,7 @@ class CassandraNode(Server):
             "initial_token": str(-(2**63) + number * (2**64 // len(ADDRESSES))),
             "auto_bootstrap": False,
             "seed_provider": [
-                {
-                    "class_name": "org.apache.cassandra.locator.SimpleSeedProvider",
-                    "parameters": [{"seeds": seeds}],
-                }
+                {"class_name": SEEDS, "parameters": [{"seeds": seeds}]},
             ],
             "listen_address": self.place.address,
             "rpc_address": self.place.address,
@@ -159,6 +164,44 @@ class CassandraNode(Server):
             "concurrent_compactors": 1,
             "auto_snapshot": False,
             "cdc_enabled": False,
+        }
+
+
+class SecuredCassandraNode(CassandraNode):
+    """One alone, with TLS, and the user `cassandra` whose password is that too."""
+
+    name = "cassandra-tls"
+
+    @property
+    def url(self) -> str:
+        """A keyspace that is not there yet."""
+        return f"cassandra://cassandra:cassandra@{self.address}/secured"
+
+    @property
+    def authorities(self) -> Path:
+        """Who has signed its certificate."""
+        return self.place.folder / "authority.pem"
+
+    def prepare(self) -> None:
+        own = self_signed(self.place.address)
+        (self.place.folder / KEYSTORE).write_bytes(own.keystore(PASSWORD))
+        self.authorities.write_bytes(own.certificate_pem)
+        super().prepare()
+
+    def is_ready(self) -> bool:
+        return super().is_ready() and USER_MADE in self.said()
+
+    def settings(self) -> dict[str, Any]:
+        alone = {"seeds": f"{self.place.address}:{self.place.ports[1]}"}
+        return super().settings() | {
+            "seed_provider": [{"class_name": SEEDS, "parameters": [alone]}],
+            "authenticator": "PasswordAuthenticator",
+            "client_encryption_options": {
+                "enabled": True,
+                "keystore": KEYSTORE,
+                "keystore_password": PASSWORD,
+                "store_type": "PKCS12",
+            },
         }
 
 

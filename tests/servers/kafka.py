@@ -2,17 +2,11 @@
 
 import base64
 import uuid
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import ClassVar, Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
 from tests.servers import java
+from tests.servers.identity import self_signed
 from tests.servers.process import Run, Server
 
 SETTINGS: Final = """\
@@ -116,34 +110,7 @@ class SecuredKafka(Kafka):
         return self.place.folder / "authority.pem"
 
     def prepare(self) -> None:
-        key, certificate = self_signed(self.place.address)
-        (self.place.folder / "server.pem").write_bytes(key + certificate)
-        self.authorities.write_bytes(certificate)
+        own = self_signed(self.place.address)
+        (self.place.folder / "server.pem").write_bytes(own.key_pem + own.certificate_pem)
+        self.authorities.write_bytes(own.certificate_pem)
         super().prepare()
-
-
-def self_signed(address: str) -> tuple[bytes, bytes]:
-    """A key and its certificate for an address (PEM)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return private, certificate.public_bytes(serialization.Encoding.PEM)

@@ -1,10 +1,9 @@
 """NATS with JetStream."""
 
-import datetime as dt
-import ipaddress
 from collections.abc import Sequence
 from typing import Final
 
+from tests.servers.identity import self_signed
 from tests.servers.process import Run, Server, find_program
 
 USER: Final = "user"
@@ -62,28 +61,6 @@ class SecureNATS(NATS):
         return [*tls, "--user", USER, "--pass", PASSWORD]
 
     def prepare(self) -> None:
-        from cryptography import x509
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import ec
-
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-        now = dt.datetime.now(dt.UTC)
-        address = x509.IPAddress(ipaddress.ip_address(self.place.address))
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=1))
-            .not_valid_after(now + dt.timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        pem = serialization.Encoding.PEM
-        (self.place.folder / "cert.pem").write_bytes(certificate.public_bytes(pem))
-        (self.place.folder / "key.pem").write_bytes(
-            key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        )
+        own = self_signed(self.place.address)
+        (self.place.folder / "cert.pem").write_bytes(own.certificate_pem)
+        (self.place.folder / "key.pem").write_bytes(own.key_pem)

@@ -108,7 +108,10 @@ class Line:
 
 def unavailable(error: BaseException) -> HistoryUnavailableError:
     """What it says to whoever asked; addresses and reasons stay in the cause."""
-    if isinstance(error, (errors.AuthenticationFailed, errors.Unauthorized)):
+    refusals = (errors.AuthenticationFailed, errors.Unauthorized)
+    said: Any = error
+    causes = said.errors.values() if isinstance(said, cluster.NoHostAvailable) else [said]
+    if any(isinstance(each, refusals) for each in causes):
         return HistoryUnavailableError("Cassandra refuses the user or the password.")
     return HistoryUnavailableError()
 
