@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 
 from tertulia.kit.settings import Settings
+from tertulia.kit.tls_files import authorities
 
 PORT: Final = 9042
 _ADDRESS: Final = re.compile(
@@ -56,7 +57,7 @@ class MessagesSettings(Settings):
     tls: bool = False
     """Whether to speak TLS, and check that nodes are who they say."""
 
-    tls_ca: Path | None = None
+    tls_ca: Annotated[Path | None, AfterValidator(authorities)] = None
     """A file of the authorities that may vouch for nodes; without one, those of the system."""
 
     @property

@@ -1,10 +1,11 @@
 """How topics are laid out on Kafka, and how one signs in there."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from tertulia.kit import tls_files
 from tertulia.kit.settings import Settings
 
 
@@ -31,9 +32,9 @@ class KafkaSettings(Settings):
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     """How the user in `bus.url` signs in (SASL)."""
 
-    authorities: Path | None = None
+    authorities: Annotated[Path | None, AfterValidator(tls_files.authorities)] = None
     """For `kafkas://`: a file of the authorities (PEM) that have signed Kafka's certificate. Unset:
     those of the system."""
 
-    certificate: Path | None = None
+    certificate: Annotated[Path | None, AfterValidator(tls_files.own_certificate)] = None
     """For `kafkas://`: our own certificate and its key in a file (PEM), where Kafka asks for it."""
