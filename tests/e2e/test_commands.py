@@ -1,6 +1,8 @@
 """Commands that look and tell, and tokens, each as a process of its own."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +36,19 @@ def told(*arguments: str, home: Path, variables: dict[str, str] | None = None) -
 
 def told_json(*arguments: str, home: Path, variables: dict[str, str] | None = None) -> Any:
     return json.loads(told(*arguments, "--json", home=home, variables=variables))
+
+
+def test_a_start_is_not_spent_on_looking_for_garbage(tmp_path: Path) -> None:
+    """By default Python looks a hundred times through what has just been imported."""
+    counted = """
+import atexit, gc
+atexit.register(lambda: print(sum(each["collections"] for each in gc.get_stats())))
+from tertulia.__main__ import main
+main()
+"""
+    command = [sys.executable, "-c", counted, "config", "--home", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout.splitlines()[-1]) < 50
 
 
 def settings(home: Path, variables: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
