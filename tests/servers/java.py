@@ -10,8 +10,15 @@ from typing import Final
 from tools.jars import classpath
 
 # Servers of tests live for minutes: the first compiler alone, and the collector without threads
-# of its own, start in half the time and leave the cores to the tests.
-QUICK: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData")
+# of its own, start in half the time and leave the cores to the tests. So does believing the jars,
+# whose hashes are known.
+QUICK: Final = (
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+    "-XX:-UsePerfData",
+    "-XX:+UnlockDiagnosticVMOptions",
+    "-XX:-BytecodeVerificationRemote",
+)
 # Native libraries are unpacked in the server's folder, which is removed with all that is in it.
 HERE: Final = ("-Djava.io.tmpdir=.", "-Djna.tmpdir=.")
 
