@@ -18,7 +18,7 @@ from tertulia.assembly.settings import load_settings
 from tertulia.domain.events import TURNS, TurnRequested
 from tertulia.domain.ids import ConversationId, MessageId
 from tertulia.ports.store import Store, Tx
-from tests.e2e.server import Server, tertulia
+from tests.e2e.server import Server, environment, tertulia
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +36,6 @@ def told(*arguments: str, home: Path, variables: dict[str, str] | None = None) -
 
 def told_json(*arguments: str, home: Path, variables: dict[str, str] | None = None) -> Any:
     return json.loads(told(*arguments, "--json", home=home, variables=variables))
-
-
-def test_a_start_is_not_spent_on_looking_for_garbage(tmp_path: Path) -> None:
-    """By default Python looks a hundred times through what has just been imported."""
-    counted = """
-import atexit, gc
-atexit.register(lambda: print(sum(each["collections"] for each in gc.get_stats())))
-from tertulia.__main__ import main
-main()
-"""
-    command = [sys.executable, "-c", counted, "config", "--home", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert int(done.stdout.splitlines()[-1]) < 50
 
 
 def settings(home: Path, variables: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
@@ -322,3 +309,16 @@ def test_a_model_that_is_not_here_yet_has_to_be_pulled(tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert done.stderr == "Error: There is no smollm2-135m-instruct here yet: pull it first.\n"
+
+
+def test_a_start_is_not_spent_on_looking_for_garbage(tmp_path: Path) -> None:
+    """By default Python looks a hundred times through what has just been imported."""
+    counted = """
+import atexit, gc
+atexit.register(lambda: print(sum(each["collections"] for each in gc.get_stats())))
+from tertulia.__main__ import main
+main()
+"""
+    command = [sys.executable, "-c", counted, "config", "--home", str(tmp_path)]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    assert int(done.stdout.splitlines()[-1]) < 50

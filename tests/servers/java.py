@@ -10,8 +10,8 @@ from typing import Final
 from tools.jars import classpath
 
 # Servers of tests live for minutes: the first compiler alone, and the collector without threads
-# of its own, start in half the time and leave the cores to the tests. So does believing the jars,
-# whose hashes are known.
+# of its own, start in half the time and leave the cores to the tests. Jars whose hashes
+# were compared need no verifying.
 QUICK: Final = (
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
